@@ -1,0 +1,25 @@
+export type { Checksum } from "./checksum.ts";
+export type { Clock, Timer } from "./clock.ts";
+export { DiskError } from "./disk.ts";
+export type { Disk, DiskErrorCode, File } from "./disk.ts";
+export { silentLogger } from "./logger.ts";
+export type { Logger } from "./logger.ts";
+export type { Random } from "./random.ts";
+export { StreamError, formatAddress, parseAddress } from "./stream.ts";
+export type { Address, Listener, Stream, StreamErrorCode, StreamHandlers, StreamPurpose, Streams } from "./stream.ts";
+import type { Checksum } from "./checksum.ts";
+import type { Clock } from "./clock.ts";
+import type { Disk } from "./disk.ts";
+import type { Logger } from "./logger.ts";
+import type { Random } from "./random.ts";
+import type { Streams } from "./stream.ts";
+
+/** Everything a node needs from outside. Only a root (`src/index.ts`, the CLI, the simulator) makes one. */
+export interface Platform {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly streams: Streams;
+  readonly checksum: Checksum;
+  readonly logger: Logger;
+}
