@@ -7,7 +7,7 @@ import type { Message, SnapshotMeta } from "../raft/types.ts";
  */
 export const FrameType = {
   hello: 1, welcome: 2, refused: 3, goodbye: 4,
-  /** A piece of a frame that was split: [u32 message id][u8 last][piece of (type + payload)]. */
+  /** A piece of a frame that was split: [u32 message id][u32 bytes of the whole][u32 offset][piece of (type + payload)]. */
   fragment: 5,
   request: 16, response: 17, item: 18, end: 19, cancel: 20, credit: 21, push: 22,
   heartbeats: 32, raft: 33,
@@ -60,6 +60,8 @@ export const Method = {
   admin: 6,
   /** Stream. body: JSON text; items: bytes of a backup. */
   backup: 7,
+  /** Between nodes only. body and answer: JSON text: forming, joining. */
+  membership: 8,
 } as const;
 export type Method = (typeof Method)[keyof typeof Method];
 
@@ -118,17 +120,48 @@ export interface SnapshotBegin {
   readonly bytes: number;
 }
 
+/** The receiver's answer to `SnapshotBegin`: chunks are wanted from `received` on. */
+export interface SnapshotReady {
+  readonly transfer: number;
+  readonly received: number;
+}
+
+export interface SnapshotChunk {
+  readonly transfer: number;
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Everything below `received` has been taken; `done`: the whole is verified and durable. */
+export interface SnapshotAck {
+  readonly transfer: number;
+  readonly received: number;
+  readonly done: boolean;
+}
+
+/** Either side gives the transfer up; the text is for logs. */
+export interface SnapshotFailed {
+  readonly transfer: number;
+  readonly reason: string;
+}
+
 /**
  * Frames both ways between a handle and a node, whatever carries them: a direct call, a
- * `MessagePort`, TCP. Frames arrive in order and whole, or the carrier closes.
+ * `MessagePort`, TCP. Frames arrive whole, or the carrier closes. Frames of one request, stream,
+ * group or transfer (the 32-bit id behind the type) arrive in order; on a byte stream, frames of
+ * others may overtake one above `limits.frameSplitBytes`.
  */
 export interface Carrier {
   readonly peer: string;
   /** Bytes sent and not yet taken. */
   readonly bufferedBytes: number;
   handle(handlers: CarrierHandlers): void;
-  /** Type byte and payload; the caller does not change the bytes afterwards. Frames of one turn travel together. */
+  /**
+   * Type byte and payload; the caller does not change the bytes afterwards. Frames of one turn travel
+   * together. After close it does nothing.
+   */
   send(frame: Uint8Array): void;
+  /** Stops and resumes `onFrame`, so that the sender feels back-pressure. What was read already may still come after `pause`. */
   pause(): void;
   resume(): void;
   /** Sends what is queued, then ends. */
@@ -136,10 +169,12 @@ export interface Carrier {
   destroy(): void;
 }
 
+/** None is called from within a call of the carrier, and none after `onClose`. */
 export interface CarrierHandlers {
-  /** Valid only during the call: copy what is kept. */
+  /** Valid only during the call: copy what is kept. `MalformedBytes` thrown here closes the carrier, naming it. */
   onFrame(frame: Uint8Array): void;
+  /** `bufferedBytes` has fallen to zero after `send` found it high. */
   onDrain(): void;
-  /** Exactly once; the text says why, for logs. */
+  /** Exactly once, after `close` and `destroy` too; the text says why, for logs. */
   onClose(reason: string): void;
 }

@@ -1,0 +1,160 @@
+import { MalformedBytes, limits } from "../base/index.ts";
+import { FrameBatcher } from "./batcher.ts";
+import { FragmentAssembler } from "./fragments.ts";
+import { FrameDecoder } from "./frames.ts";
+import { FrameType } from "./types.ts";
+import type { Carrier, CarrierHandlers } from "./types.ts";
+
+/** What a carrier needs of a byte stream: the stream port has this shape. */
+export interface ByteStream {
+  readonly peer: string;
+  readonly bufferedBytes: number;
+  handle(handlers: ByteStreamHandlers): void;
+  write(bytes: Uint8Array): void;
+  pause(): void;
+  resume(): void;
+  close(): void;
+  destroy(): void;
+}
+
+export interface ByteStreamHandlers {
+  onData(bytes: Uint8Array): void;
+  onDrain(): void;
+  onClose(reason: { readonly code: string; readonly message: string } | undefined): void;
+}
+
+/** Runs callbacks at the end of the turn: the clock's `defer`. */
+export type Defer = (callback: () => void) => void;
+
+/** Pieces of large frames wait here, rather than in the stream, while it holds this much: small frames overtake them. */
+const streamBytesMax = 256 * 1024;
+/** And so much of them goes out in one turn, so that one large value does not take it all. */
+const pieceBytesPerTurn = 256 * 1024;
+
+export interface StreamCarrierOptions {
+  /** The largest frame accepted. A side that has not introduced itself yet deserves little. */
+  readonly frameBytesMax?: number;
+  /** The stream may lose or repeat writes (a simulated network between nodes). */
+  readonly lossy?: boolean;
+}
+
+/**
+ * Frames over a byte stream, which must tell `onDrain` once it held `streamBytesMax`. All frames sent in a turn travel in one write of whole frames (a few
+ * when they are many); large ones in pieces between them. Malformed input ends the connection.
+ */
+export class StreamCarrier implements Carrier {
+  private readonly stream: ByteStream;
+  private readonly defer: Defer;
+  private readonly batcher = new FrameBatcher();
+  private readonly decoder: FrameDecoder;
+  private readonly assembler: FragmentAssembler;
+  private handlers: CarrierHandlers | undefined;
+  private flushing = false;
+  private state: "open" | "closing" | "closed" = "open";
+  private failure: string | undefined;
+
+  constructor(stream: ByteStream, defer: Defer, options: StreamCarrierOptions = {}) {
+    const frameBytesMax = options.frameBytesMax ?? limits.frameBytesMax;
+    this.stream = stream;
+    this.defer = defer;
+    this.decoder = new FrameDecoder(frameBytesMax);
+    this.assembler = new FragmentAssembler({ lossy: options.lossy ?? false, frameBytesMax });
+  }
+
+  get peer(): string {
+    return this.stream.peer;
+  }
+
+  get bufferedBytes(): number {
+    return this.stream.bufferedBytes + this.batcher.queuedBytes;
+  }
+
+  /** May be called again: after a handshake another handler takes over, from the next frame on. */
+  handle(handlers: CarrierHandlers): void {
+    const first = this.handlers === undefined;
+    this.handlers = handlers;
+    if (!first) return;
+    this.stream.handle({
+      onData: (bytes) => this.onData(bytes),
+      onDrain: () => this.onDrain(),
+      onClose: (reason) => this.onClose(reason),
+    });
+  }
+
+  send(frame: Uint8Array): void {
+    if (this.state !== "open") return;
+    this.batcher.push(frame);
+    this.schedule();
+  }
+
+  pause(): void {
+    this.stream.pause();
+  }
+
+  resume(): void {
+    this.stream.resume();
+  }
+
+  close(): void {
+    if (this.state !== "open") return;
+    this.state = "closing";
+    this.batcher.drain(Number.POSITIVE_INFINITY, (chunk) => this.stream.write(chunk));
+    this.stream.close();
+  }
+
+  destroy(): void {
+    this.fail("destroyed");
+  }
+
+  private fail(reason: string): void {
+    if (this.state === "closed") return;
+    this.state = "closed";
+    this.failure = reason;
+    this.decoder.stop();
+    this.stream.destroy();
+  }
+
+  private schedule(): void {
+    if (this.flushing) return;
+    this.flushing = true;
+    this.defer(this.flush);
+  }
+
+  private readonly flush = (): void => {
+    this.flushing = false;
+    if (this.state !== "open") return;
+    const room = this.stream.bufferedBytes < streamBytesMax;
+    this.batcher.drain(room ? pieceBytesPerTurn : 0, (chunk) => this.stream.write(chunk));
+    if (this.bufferedBytes > limits.outputBytesMax) return this.fail("the other side reads too slowly");
+    if (this.batcher.hasPieces && this.stream.bufferedBytes < streamBytesMax) this.schedule();
+  };
+
+  private onData(bytes: Uint8Array): void {
+    if (this.state === "closed") return;
+    try {
+      this.decoder.push(bytes, this.onFrame);
+    } catch (error) {
+      if (!(error instanceof MalformedBytes)) throw error;
+      this.fail(`malformed: ${error.message}`);
+    }
+  }
+
+  private readonly onFrame = (frame: Uint8Array): void => {
+    if (frame[0] !== FrameType.fragment) return this.handlers?.onFrame(frame);
+    const whole = this.assembler.push(frame);
+    if (whole !== undefined) this.handlers?.onFrame(whole);
+  };
+
+  private onDrain(): void {
+    if (this.state !== "open") return;
+    if (this.batcher.hasPieces) this.schedule();
+    else this.handlers?.onDrain();
+  }
+
+  private onClose(reason: { readonly code: string; readonly message: string } | undefined): void {
+    this.state = "closed";
+    this.decoder.stop();
+    const text = reason === undefined ? (this.decoder.partial ? "closed in the middle of a frame" : "closed") : `${reason.code}: ${reason.message}`;
+    this.handlers?.onClose(this.failure ?? text);
+  }
+}
