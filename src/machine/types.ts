@@ -4,6 +4,8 @@ export interface ApplyMeta {
   readonly index: number;
   /** Position of the command within its entry, from 0: (index, position) is unique. */
   readonly position: number;
+  /** The term of the entry: a lease revoked by expiry says in which term it was timed. */
+  readonly term: number;
   /** The leader's wall clock in milliseconds when it wrote the entry; never falls within a log. */
   readonly timestamp: number;
 }
@@ -63,6 +65,16 @@ export interface MachineRestorer {
 export interface MachineFactory {
   create(): Machine;
   restore(): MachineRestorer;
+}
+
+/** A machine with leases. Deadlines live on the leader only; they are no replicated state. */
+export interface LeaseMachine extends Machine {
+  /**
+   * Renews the deadline of a lease: called on the leader after a quorum round that began after the
+   * request arrived. Milliseconds of the full time that the lease has now; undefined: there is no such
+   * lease, or its revoke is proposed already, and then it must not be renewed.
+   */
+  keepAlive(lease: bigint, now: LeaderTime): number | undefined;
 }
 
 /** A command kind or flag that this build does not know. */

@@ -131,7 +131,11 @@ export type ReplyResult =
   | { readonly kind: "leases"; readonly leases: readonly bigint[] }
   | { readonly kind: "session"; readonly session: bigint }
   | { readonly kind: "hash"; readonly hash: string; readonly compactRevision: number }
-  | { readonly kind: "summary"; readonly summary: KeyspaceSummary };
+  | { readonly kind: "summary"; readonly summary: KeyspaceSummary }
+  /** The system machine's whole state: `decodeSystemState` reads it. */
+  | { readonly kind: "system"; readonly state: Uint8Array }
+  /** What a system command allocated (a group, say; 0 when nothing), and the version after it. */
+  | { readonly kind: "created"; readonly id: number; readonly version: number };
 
 export interface KeyspaceSummary {
   readonly revision: number;
