@@ -12,4 +12,8 @@ export { hexDecode, hexEncode } from "./hex.ts";
 export { defaultGroup, groupId, hexId, isNodeId, noReplica, replicaId, systemGroup } from "./ids.ts";
 export type { ClusterId, GroupId, NodeId, ReplicaId } from "./ids.ts";
 export { limits } from "./limits.ts";
+export {
+  isAddressText, optionFlag, optionNames, optionTable, parseDurationMs, parseSizeBytes, readOption, resolveOptions,
+} from "./options.ts";
+export type { LogLevel, OptionInput, OptionKind, OptionName, OptionRow, OptionScope, OptionValue, OptionValues } from "./options.ts";
 export { Prng } from "./prng.ts";

@@ -4,6 +4,7 @@ export { DiskError } from "./disk.ts";
 export type { Disk, DiskErrorCode, File } from "./disk.ts";
 export { silentLogger } from "./logger.ts";
 export type { Logger } from "./logger.ts";
+export type { Child, ChildExit, FileSink, Files, Input, Output, Processes, Signal, SpawnRequest } from "./process.ts";
 export type { Random } from "./random.ts";
 export { StreamError, formatAddress, parseAddress } from "./stream.ts";
 export type { Address, Listener, Stream, StreamErrorCode, StreamHandlers, StreamPurpose, Streams } from "./stream.ts";
