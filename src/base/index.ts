@@ -16,4 +16,5 @@ export {
   isAddressText, optionFlag, optionNames, optionTable, parseDurationMs, parseSizeBytes, readOption, resolveOptions,
 } from "./options.ts";
 export type { LogLevel, OptionInput, OptionKind, OptionName, OptionRow, OptionScope, OptionValue, OptionValues } from "./options.ts";
+export { MapCursor, OrderedMap } from "./ordered-map.ts";
 export { Prng } from "./prng.ts";
