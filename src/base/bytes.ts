@@ -9,6 +9,7 @@ export class MalformedBytes extends Error {
 }
 
 export const emptyBytes: Uint8Array = new Uint8Array(0);
+const emptyView = new DataView(emptyBytes.buffer);
 
 const two32 = 0x1_0000_0000;
 
@@ -20,6 +21,8 @@ export class Writer {
   private buffer: Uint8Array;
   private view: DataView;
   private used = 0;
+  /** Capacity of the next buffer, made when it is first needed: most writers are used once. */
+  private nextCapacity = 64;
 
   constructor(capacity = 256) {
     this.buffer = new Uint8Array(capacity);
@@ -35,7 +38,7 @@ export class Writer {
     const start = this.used;
     const end = start + extra;
     if (end > this.buffer.length) {
-      let capacity = Math.max(64, this.buffer.length * 2);
+      let capacity = Math.max(this.nextCapacity, this.buffer.length * 2);
       while (capacity < end) capacity *= 2;
       const next = new Uint8Array(capacity);
       next.set(this.buffer.subarray(0, start));
@@ -67,7 +70,7 @@ export class Writer {
   /** 64 bits on the wire, a number here: an integer from 0 to 2^53 - 1. */
   u64(value: number): this {
     assert(value >= 0, "u64 takes no negative number");
-    assert(value <= Number.MAX_SAFE_INTEGER, "u64 takes a safe integer");
+    assert(Number.isSafeInteger(value), "u64 takes a safe integer");
     const at = this.grow(8);
     this.view.setUint32(at, value % two32, true);
     this.view.setUint32(at + 4, Math.floor(value / two32), true);
@@ -102,7 +105,13 @@ export class Writer {
     this.u32(text.length);
     const at = this.grow(text.length);
     const buffer = this.buffer;
-    for (let i = 0; i < text.length; i++) buffer[at + i] = text.charCodeAt(i);
+    let seen = 0;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      seen |= code;
+      buffer[at + i] = code;
+    }
+    assert(seen <= 0xff, "latin1 takes one byte per character");
     return this;
   }
 
@@ -117,16 +126,24 @@ export class Writer {
     this.view.setUint32(at, value, true);
   }
 
+  patchU8(at: number, value: number): void {
+    assert(at < this.used, "patch lies within what was written");
+    this.buffer[at] = value;
+  }
+
   /** The bytes so far, valid until the next write. */
   peek(): Uint8Array {
     return this.buffer.subarray(0, this.used);
   }
 
-  /** Hands the bytes out and starts anew with a fresh buffer. */
+  /** Hands the bytes out and starts anew. The next buffer is about as large as what was taken, so that small frames keep no large ones alive. */
   take(): Uint8Array {
     const bytes = this.buffer.subarray(0, this.used);
-    this.buffer = new Uint8Array(Math.max(64, Math.min(this.buffer.length, 64 * 1024)));
-    this.view = new DataView(this.buffer.buffer);
+    let capacity = 64;
+    while (capacity < this.used && capacity < 64 * 1024) capacity *= 2;
+    this.nextCapacity = capacity;
+    this.buffer = emptyBytes;
+    this.view = emptyView;
     this.used = 0;
     return bytes;
   }
@@ -151,6 +168,7 @@ export class Reader {
   private readonly end: number;
 
   constructor(bytes: Uint8Array, at = 0, end: number = bytes.length) {
+    assert(end <= bytes.length, "a reader ends within its bytes");
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.at = at;
@@ -167,7 +185,7 @@ export class Reader {
 
   private advance(length: number): number {
     const at = this.at;
-    if (length > this.end - at) throw new MalformedBytes(`${length} bytes wanted at ${at}, ${this.end - at} left`);
+    if (!(length >= 0 && length <= this.end - at)) throw new MalformedBytes(`${length} bytes wanted at ${at}, ${this.end - at} left`);
     this.at = at + length;
     return at;
   }
@@ -268,9 +286,16 @@ export function latin1Decode(bytes: Uint8Array): string {
   return text;
 }
 
+/** The string must be latin1: every character is one byte. */
 export function latin1Encode(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  let seen = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    seen |= code;
+    bytes[i] = code;
+  }
+  assert(seen <= 0xff, "latin1 takes one byte per character");
   return bytes;
 }
 

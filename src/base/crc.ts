@@ -26,13 +26,15 @@ function makeTables(): Uint32Array[] {
 
 /** The checksum of `bytes`, continued from `seed` (the result of an earlier call, or 0). An unsigned 32-bit number. */
 export function crc32(bytes: Uint8Array, seed = 0): number {
+  // biome-ignore format: eight tables on two lines
   const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
     Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array,
   ];
   let c = ~seed >>> 0;
   let i = 0;
   for (const end = bytes.length - 7; i < end; i += 8) {
-    const low = c ^ ((bytes[i] as number) | ((bytes[i + 1] as number) << 8) | ((bytes[i + 2] as number) << 16) | ((bytes[i + 3] as number) << 24));
+    const low =
+      c ^ ((bytes[i] as number) | ((bytes[i + 1] as number) << 8) | ((bytes[i + 2] as number) << 16) | ((bytes[i + 3] as number) << 24));
     c =
       (t7[low & 0xff] as number) ^
       (t6[(low >>> 8) & 0xff] as number) ^

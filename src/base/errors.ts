@@ -17,6 +17,7 @@ interface Row {
 
 const row = (meaning: string, remedy: string, outcome: Outcome, retry: Retry): Row => ({ meaning, remedy, outcome, retry });
 
+// biome-ignore format: a table reads best with one row per line
 export const errorTable = {
   CLOSED: row("The handle was closed before the call finished.", "Open a new handle.", "not-applied", "never"),
   COMPACTED: row("The revision asked for is no longer kept.", "Read the current state, then watch from its revision + 1.", "not-applied", "never"),

@@ -1,3 +1,5 @@
+import { assert } from "./assert.ts";
+
 /**
  * Identities. A branded type costs nothing at run time and keeps a replica id from being passed
  * where a node id is meant.
@@ -35,8 +37,9 @@ export function replicaId(value: number): ReplicaId {
   return value as ReplicaId;
 }
 
-/** The id in `bytes`, 8 of them, big-endian as hex reads. */
+/** The id in the first 8 of `bytes`, big-endian as hex reads. */
 export function hexId<T extends NodeId | ClusterId>(bytes: Uint8Array): T {
+  assert(bytes.length >= 8, "an id has eight bytes");
   let text = "";
   for (let i = 0; i < 8; i++) text += (bytes[i] ?? 0).toString(16).padStart(2, "0");
   return text as T;

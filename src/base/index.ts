@@ -1,8 +1,19 @@
 export { AssertionFailure, assert, defined, unreachable } from "./assert.ts";
 export { base64Decode, base64Encode } from "./base64.ts";
 export {
-  MalformedBytes, Reader, Writer, compareBytes, concatBytes, emptyBytes, equalBytes, isWellFormed,
-  latin1Decode, latin1Encode, utf8Decode, utf8Encode, utf8TryDecode,
+  MalformedBytes,
+  Reader,
+  Writer,
+  compareBytes,
+  concatBytes,
+  emptyBytes,
+  equalBytes,
+  isWellFormed,
+  latin1Decode,
+  latin1Encode,
+  utf8Decode,
+  utf8Encode,
+  utf8TryDecode,
 } from "./bytes.ts";
 export { crc32 } from "./crc.ts";
 export type { Describable } from "./describe.ts";
@@ -13,7 +24,14 @@ export { defaultGroup, groupId, hexId, isNodeId, noReplica, replicaId, systemGro
 export type { ClusterId, GroupId, NodeId, ReplicaId } from "./ids.ts";
 export { limits } from "./limits.ts";
 export {
-  isAddressText, optionFlag, optionNames, optionTable, parseDurationMs, parseSizeBytes, readOption, resolveOptions,
+  isAddressText,
+  optionFlag,
+  optionNames,
+  optionTable,
+  parseDurationMs,
+  parseSizeBytes,
+  readOption,
+  resolveOptions,
 } from "./options.ts";
 export type { LogLevel, OptionInput, OptionKind, OptionName, OptionRow, OptionScope, OptionValue, OptionValues } from "./options.ts";
 export { MapCursor, OrderedMap } from "./ordered-map.ts";

@@ -9,22 +9,23 @@ export const limits = {
   requestBytesMax: 1536 * KiB + 512,
   /** Operations in a transaction, nested ones included; etcd's default. More: INVALID_ARGUMENT. */
   transactionOperationsMax: 128,
-  /** Nesting depth of transactions: bounds recursion in `apply`. */
+  /** Nesting depth of transactions: bounds recursion in `apply`. Deeper: INVALID_ARGUMENT. */
   transactionDepthMax: 8,
-  /** Bytes of a frame on any connection; a decoder allocates nothing for a larger one and closes. */
+  /** Bytes of a frame on any connection. A decoder allocates nothing for a larger one and closes. */
   frameBytesMax: 8 * MiB,
   /** Frames above this are split, so that a large value never delays a small one. */
   frameSplitBytes: 64 * KiB,
-  /** Bytes of one Raft entry: a loop turn's batch of commands. Bounds what one append allocates. */
+  /** Bytes of one Raft entry: a loop turn's batch of commands. Bounds what one append allocates; a fuller batch becomes two entries. */
   entryBytesMax: 2 * MiB,
   /** Bytes of entries in one append message: keeps the pipeline busy without hogging a connection. */
   appendBytesMax: 1 * MiB,
   /** Appends in flight to one follower; with `appendInflightBytesMax` the pipeline's window. */
   appendInflightMax: 256,
+  /** Bytes of appends in flight to one follower. At either mark the leader waits for an answer. */
   appendInflightBytesMax: 16 * MiB,
   /** Bytes proposed and not yet committed, per group. More: OVERLOADED at the gate. */
   uncommittedBytesMax: 64 * MiB,
-  /** Log entries kept in memory per group for followers that lag a little; older ones are read from disk. */
+  /** Bytes of log kept in memory per group for followers that lag a little; older entries are read from disk. */
   logCacheBytesMax: 16 * MiB,
   /** Requests in flight per connection. More: OVERLOADED. */
   connectionRequestsMax: 16_384,
@@ -32,36 +33,40 @@ export const limits = {
   connectionBytesMax: 64 * MiB,
   /** Bytes waiting in one connection's output before its reader counts as too slow and is closed. */
   outputBytesMax: 64 * MiB,
-  /** Credit of a stream (watch): bytes sent and not yet consumed. */
+  /** Credit of a stream (a watch): bytes sent and not yet consumed. At the mark the stream waits; nothing is lost. */
   streamCreditBytes: 1 * MiB,
   /** Streams per connection. More: OVERLOADED. */
   connectionStreamsMax: 16_384,
-  /** Replies kept per session for a retry. A handle with more in flight waits. */
+  /** Replies kept per session for a retry. A handle with more in flight waits; more at the machine: OVERLOADED. */
   sessionRepliesMax: 4096,
+  /** Bytes of replies kept per session. More: OVERLOADED until the client has seen older ones. */
   sessionReplyBytesMax: 1 * MiB,
-  /** Idle time after which deduplication state goes: longer than any allowed deadline. */
+  /** Idle time after which deduplication state goes: longer than any allowed deadline. Later: SESSION_EXPIRED. */
   sessionIdleMs: 3_600_000,
-  /** The longest deadline of a call, and the default one. */
+  /** The longest deadline of a call. Longer: INVALID_ARGUMENT. */
   deadlineMsMax: 600_000,
+  /** The deadline of a call that names none: nothing waits forever. */
   deadlineMsDefault: 10_000,
-  /** How far two machines' clock rates may differ: 1 %. Leases and claims are shortened by it. */
+  /** How far two machines' clock rates may differ: 1 %. Owners count their leases and claims as shorter by it. */
   clockDriftRatio: 0.01,
   /** History of a keyspace for watches: whichever is reached first. Older watches end with COMPACTED. */
   historyMs: 300_000,
+  /** Bytes of that history; the oldest go first. */
   historyBytesMax: 128 * MiB,
   /** Data of a keyspace (`maxBytes`). At the limit puts answer OVER_QUOTA. */
   keyspaceBytesMax: 2048 * MiB,
-  /** Lease times. The minimum is etcd's with its default timings; the maximum, too. */
+  /** The shortest lease, as etcd's with its default timings. Shorter ones are granted this. */
   leaseSecondsMin: 2,
+  /** The longest lease, as etcd's. Longer: INVALID_ARGUMENT. */
   leaseSecondsMax: 9_000_000_000,
   /** A snapshot is due when the log since the last one exceeds max(this, its size). */
   snapshotLogBytes: 64 * MiB,
   /** A snapshot is written in steps of this size, each synced before the next, so that it never stalls the WAL. */
   snapshotStepBytes: 4 * MiB,
-  /** Size of a WAL segment. */
+  /** Size of a WAL segment: preallocated, released as a whole. */
   walSegmentBytes: 64 * MiB,
-  /** Members of a cluster. Group 0 names them all in one record. */
+  /** Members of a cluster. Group 0 names them all; beyond it joining is refused with OVERLOADED. */
   membersMax: 1024,
-  /** Groups per node. */
+  /** Groups per node: each costs memory and a place in every heartbeat frame. More: OVERLOADED. */
   groupsMax: 4096,
 } as const;

@@ -27,9 +27,16 @@ describe("options", () => {
   });
 
   it("reads durations and sizes with their units", () => {
-    expect([parseDurationMs("250ms"), parseDurationMs("1.5s"), parseDurationMs("5m"), parseDurationMs(7), parseDurationMs("7")]).toEqual([250, 1500, 300_000, 7, 7]);
+    expect([parseDurationMs("250ms"), parseDurationMs("1.5s"), parseDurationMs("5m"), parseDurationMs(7), parseDurationMs("7")]).toEqual([
+      250, 1500, 300_000, 7, 7,
+    ]);
     expect([parseDurationMs("soon"), parseDurationMs(-1), parseDurationMs("")]).toEqual([undefined, undefined, undefined]);
-    expect([parseSizeBytes("2GiB"), parseSizeBytes("1kb"), parseSizeBytes("12"), parseSizeBytes("x")]).toEqual([2 ** 31, 1000, 12, undefined]);
+    expect([parseSizeBytes("2GiB"), parseSizeBytes("1kb"), parseSizeBytes("12"), parseSizeBytes("x")]).toEqual([
+      2 ** 31,
+      1000,
+      12,
+      undefined,
+    ]);
   });
 
   it("has a default that its own validation accepts, one variable and one flag per option", () => {
@@ -37,5 +44,12 @@ describe("options", () => {
     const names = [...optionNames("node"), ...optionNames("client")];
     expect(new Set(names.map((name) => optionTable[name].environment)).size).toBe(names.length);
     expect(optionFlag("removeDeadAfter")).toBe("--remove-dead-after");
+  });
+});
+
+describe("voters", () => {
+  it("are odd: an even number tolerates no more failures than one less", () => {
+    expect([readOption("voters", 3), readOption("voters", "5")]).toEqual([3, 5]);
+    expect(() => readOption("voters", 4)).toThrow('--voters is odd, not "4"');
   });
 });

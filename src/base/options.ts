@@ -24,6 +24,8 @@ interface OptionShape {
   readonly meaning: string;
   readonly min: number;
   readonly max: number;
+  /** Only odd numbers: an even number of voters tolerates no more failures than one less. */
+  readonly odd: boolean;
   /** The command line does not show it: the program gives it, or a variable does. */
   readonly hidden: boolean;
 }
@@ -34,23 +36,33 @@ interface RowInput {
   readonly otherwise?: string;
   readonly min?: number;
   readonly max?: number;
+  readonly odd?: boolean;
   readonly hidden?: boolean;
 }
 
 function row<S extends OptionScope, K extends OptionKind>(
-  scope: S, kind: K, environment: string, meaning: string, input: RowInput = {},
+  scope: S,
+  kind: K,
+  environment: string,
+  meaning: string,
+  input: RowInput = {},
 ): OptionShape & { readonly scope: S; readonly kind: K } {
   return {
-    scope, kind, environment, meaning,
+    scope,
+    kind,
+    environment,
+    meaning,
     placeholder: input.placeholder ?? "",
     fallback: input.fallback,
     otherwise: input.otherwise ?? "",
     min: input.min ?? 0,
     max: input.max ?? Number.MAX_SAFE_INTEGER,
+    odd: input.odd ?? false,
     hidden: input.hidden ?? false,
   };
 }
 
+// biome-ignore format: a table reads best with one row per line
 export const optionTable = {
   name: row("node", "text", "UNUM_NAME", "The node's name, unique among the live members", { placeholder: "NAME", otherwise: "made from the node's id" }),
   data: row("node", "text", "UNUM_DATA", "Directory of the node's data", { placeholder: "DIR", fallback: ".unum/data" }),
@@ -63,7 +75,7 @@ export const optionTable = {
     placeholder: "N", otherwise: "the number of seeds", min: 1, max: limits.membersMax,
   }),
   zone: row("node", "text", "UNUM_ZONE", "Failure domain; replicas are spread over zones", { placeholder: "ZONE", otherwise: "none" }),
-  voters: row("node", "integer", "UNUM_VOTERS", "Voting replicas wanted per group; odd", { placeholder: "N", fallback: "3", min: 1, max: 9 }),
+  voters: row("node", "integer", "UNUM_VOTERS", "Voting replicas wanted per group; odd", { placeholder: "N", fallback: "3", min: 1, max: 9, odd: true }),
   ephemeral: row("node", "switch", "UNUM_EPHEMERAL", "The node has no lasting disk: it leaves the cluster when it closes"),
   insecure: row("node", "switch", "UNUM_INSECURE", "Listen beyond loopback without a secret or certificates"),
   maxBytes: row("node", "size", "UNUM_MAX_BYTES", "Bytes of data per keyspace; at the limit puts answer OVER_QUOTA", {
@@ -119,7 +131,14 @@ export function optionNames(scope: OptionScope): readonly OptionName[] {
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const unitBytes: Readonly<Record<string, number>> = {
-  "": 1, b: 1, kb: 1e3, mb: 1e6, gb: 1e9, kib: 1024, mib: 1024 ** 2, gib: 1024 ** 3,
+  "": 1,
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  kib: 1024,
+  mib: 1024 ** 2,
+  gib: 1024 ** 3,
 };
 
 /** "250ms", "10s", "5m", "1h", "2d" or a number of milliseconds; undefined when it is none. */
@@ -144,7 +163,10 @@ export function isAddressText(text: string): boolean {
 }
 
 function listOf(text: string): string[] {
-  return text.split(",").map((part) => part.trim()).filter((part) => part !== "");
+  return text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
 }
 
 const levels: readonly string[] = ["debug", "info", "warn", "error", "silent"];
@@ -153,6 +175,7 @@ function readNumber(value: number | undefined, text: string, shape: OptionShape,
   if (value === undefined || !Number.isFinite(value)) return `takes ${wanted}, not "${text}"`;
   if (value < shape.min) return `is at least ${shape.min}, not "${text}"`;
   if (value > shape.max) return `is at most ${shape.max}, not "${text}"`;
+  if (shape.odd && value % 2 === 0) return `is odd, not "${text}"`;
   return value;
 }
 
@@ -166,7 +189,8 @@ function readAddresses(text: string, dnsAllowed: boolean): Read {
     const dns = dnsAllowed && item.startsWith("dns:");
     if (dns && list.length > 1) return { fault: "takes either one dns:name:port or a list of host:port" };
     const address = dns ? item.slice(4) : item;
-    if (!isAddressText(address) || (dns && address.startsWith(":"))) return { fault: `takes host:port${dnsAllowed ? " or dns:name:port" : ""}, not "${item}"` };
+    if (!isAddressText(address) || (dns && address.startsWith(":")))
+      return { fault: `takes host:port${dnsAllowed ? " or dns:name:port" : ""}, not "${item}"` };
   }
   return { value: list };
 }
@@ -215,7 +239,9 @@ export function readOption<N extends OptionName>(name: N, value: unknown, source
  * counts as not set. Throws INVALID_ARGUMENT for the first value that cannot be read.
  */
 export function resolveOptions<S extends OptionScope>(
-  scope: S, given: OptionInput, environment: Readonly<Record<string, string | undefined>>,
+  scope: S,
+  given: OptionInput,
+  environment: Readonly<Record<string, string | undefined>>,
 ): OptionValues<S> {
   const values: Partial<Record<OptionName, unknown>> = {};
   for (const name of optionNames(scope)) {

@@ -103,7 +103,13 @@ export class OrderedMap<V> {
     const split = this.insert(this.root, key, value);
     if (split === undefined) return;
     const first = this.root;
-    this.root = { token: this.token, children: [first, split.node], keys: [split.key], values: undefined, count: first.count + split.node.count };
+    this.root = {
+      token: this.token,
+      children: [first, split.node],
+      keys: [split.key],
+      values: undefined,
+      count: first.count + split.node.count,
+    };
   }
 
   /** Returns the value that was removed. */
@@ -179,7 +185,13 @@ export class OrderedMap<V> {
     }
     // Keys that arrive in order leave full leaves behind.
     const middle = at === leaf.count ? leaf.count : leaf.count >>> 1;
-    const right: Leaf<V> = { token: this.token, children: undefined, keys: leaf.keys.slice(middle), values: leaf.values.slice(middle), count: leaf.count - middle };
+    const right: Leaf<V> = {
+      token: this.token,
+      children: undefined,
+      keys: leaf.keys.slice(middle),
+      values: leaf.values.slice(middle),
+      count: leaf.count - middle,
+    };
     leaf.keys = leaf.keys.slice(0, middle);
     leaf.values = leaf.values.slice(0, middle);
     leaf.count = middle;
