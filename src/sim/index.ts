@@ -1,0 +1,15 @@
+export { SimChecksum } from "./checksum.ts";
+export { SimClock } from "./clock.ts";
+export type { SimClockOptions } from "./clock.ts";
+export { NotDeterministic, installGuards } from "./guards.ts";
+export { SimHost } from "./host.ts";
+export type { HostState } from "./host.ts";
+export { SimNetwork, linkDefaults } from "./network.ts";
+export type { LinkOptions, NetworkOptions } from "./network.ts";
+export { SimRandom } from "./random.ts";
+export { Scheduler, SimEvent, SimulationStuck } from "./scheduler.ts";
+export type { EventGate, SchedulerOptions } from "./scheduler.ts";
+export { SimStreams } from "./streams.ts";
+export { Trace } from "./trace.ts";
+export { SimWorld } from "./world.ts";
+export type { SimMachine, WorldOptions } from "./world.ts";
