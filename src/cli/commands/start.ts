@@ -1,0 +1,89 @@
+import { Option } from "commander";
+import type { Command } from "commander";
+import { UnumError, optionFlag, optionNames, optionTable, resolveOptions } from "../../base/index.ts";
+import type { OptionInput, OptionName } from "../../base/index.ts";
+import { tableOption } from "../command.ts";
+import type { Registry } from "../command.ts";
+import type { CliContext, RunningNode } from "../context.ts";
+import { Mistake } from "../failure.ts";
+import type { ExitCode } from "../failure.ts";
+import { outputLogger } from "../log.ts";
+
+/** `unum dev` and its like pass it, so that a child outlives nobody. */
+export const stopWithParentFlag = "--stop-with-parent";
+
+type StartFlags = { readonly [N in OptionName]?: string | boolean | undefined } & { readonly stopWithParent?: boolean };
+
+export function addStartCommand(program: Command, registry: Registry): void {
+  const command = program.command("start").description("run one node until SIGTERM or Ctrl-C");
+  for (const name of optionNames("node")) if (!optionTable[name].hidden) command.addOption(tableOption(name));
+  command.addOption(new Option(stopWithParentFlag, "stop when standard input closes").hideHelp());
+  command.action(registry.action((flags: StartFlags) => start(registry.context, flags)));
+}
+
+async function start(context: CliContext, flags: StartFlags): Promise<ExitCode> {
+  const given: OptionInput = readFlags(flags);
+  const options = resolve(context, given);
+  const logger = outputLogger(context.stderr, context.clock, options.log ?? "info");
+  // Signals are listened to before the node starts, so that an early Ctrl-C still closes it in order.
+  const stop = stopRequest(context, flags.stopWithParent === true);
+  try {
+    const node = await context.start({ ...given, logger });
+    logger.info("listening", { name: node.name, address: node.address, pid: context.processes.pid });
+    return await untilStopped(node, stop.requested, (message) => logger.info(message));
+  } finally {
+    stop.release();
+  }
+}
+
+function readFlags(flags: StartFlags): OptionInput {
+  const given: Partial<Record<OptionName, string | boolean>> = {};
+  for (const name of optionNames("node")) {
+    const value = flags[name];
+    if (value !== undefined) given[name] = value;
+  }
+  return given as OptionInput;
+}
+
+/** Bad values are mistakes of the command line: exit 2, before anything is touched. */
+function resolve(context: CliContext, given: OptionInput): ReturnType<typeof resolveOptions<"node">> {
+  try {
+    return resolveOptions("node", given, context.processes.environment);
+  } catch (error) {
+    if (!(error instanceof UnumError)) throw error;
+    const name = error.details["option"] as OptionName;
+    throw new Mistake(error.message.replace(/^option \w+/, optionFlag(name)), `${optionFlag(name)} ${optionTable[name].placeholder}: ${optionTable[name].meaning}`);
+  }
+}
+
+async function untilStopped(node: RunningNode, requested: Promise<string>, say: (message: string) => void): Promise<ExitCode> {
+  // A node that fails while it waits for its cluster says so through `closed`.
+  node.ready.then(() => say("ready"), () => undefined);
+  const why = await Promise.race([requested, node.closed.then(() => "closed")]);
+  if (why === "closed") return 0;
+  say(`stopping: ${why}`);
+  await node.close();
+  return 0;
+}
+
+/** A first signal asks to stop; a second one is left to the operating system, which ends the process. */
+function stopRequest(context: CliContext, withParent: boolean): { readonly requested: Promise<string>; release(): void } {
+  const releases: (() => void)[] = [];
+  const release = (): void => {
+    for (const off of releases.splice(0)) off();
+  };
+  const requested = new Promise<string>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      releases.push(
+        context.processes.onSignal(signal, () => {
+          // Ctrl-C reaches the whole process group; a parent that holds us decides what it means.
+          if (withParent && signal === "SIGINT") return;
+          release();
+          resolve(signal);
+        }),
+      );
+    }
+    if (withParent) context.stdin.onEnd(() => resolve("the parent process has ended"));
+  });
+  return { requested, release };
+}
