@@ -1,0 +1,73 @@
+import { createServer } from "node:http";
+import { connect } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import { describe, expect, it } from "vitest";
+import type { Stream, StreamError } from "../../ports/index.ts";
+import { NodeStreams } from "./streams.ts";
+
+async function until(done: () => boolean): Promise<void> {
+  const end = performance.now() + 10_000;
+  while (!done()) {
+    if (performance.now() > end) throw new Error("it did not happen within 10 s");
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+const silent = { onData: () => undefined, onDrain: () => undefined, onClose: () => undefined };
+
+describe("NodeStreams", () => {
+  it("drops connections beyond the limit and serves those within it", async () => {
+    const streams = new NodeStreams({ maxConnections: 2 });
+    const accepted: Stream[] = [];
+    const listener = await streams.listen({ host: "127.0.0.1", port: 0 }, (stream) => {
+      accepted.push(stream);
+      stream.handle(silent);
+    });
+    let dropped = 0;
+    const clients: Stream[] = [];
+    for (let i = 0; i < 4; i++) {
+      const client = await streams.dial(listener.address, { timeoutMs: 1000, purpose: "client" });
+      client.handle({ ...silent, onClose: () => dropped++ });
+      clients.push(client);
+    }
+    await until(() => dropped === 2);
+    expect(accepted.length).toBe(2);
+    for (const stream of [...clients, ...accepted]) stream.destroy();
+    await listener.close();
+  });
+
+  it("a peer that never ends does not keep a closed stream alive", async () => {
+    const streams = new NodeStreams({ lingerMs: 50 });
+    let reason: StreamError | undefined;
+    let closed = false;
+    const listener = await streams.listen({ host: "127.0.0.1", port: 0 }, (stream) => {
+      stream.handle({ ...silent, onClose: (why) => {
+        closed = true;
+        reason = why;
+      } });
+      stream.close();
+    });
+    const socket: Socket = connect({ host: "127.0.0.1", port: listener.address.port, allowHalfOpen: true });
+    socket.on("error", () => undefined);
+    socket.resume();
+    await until(() => closed);
+    expect(reason?.code).toBe("closed");
+    socket.destroy();
+    await listener.close();
+  });
+
+  it("a name that does not exist is unreachable, an address of nobody an error with a code", async () => {
+    const streams = new NodeStreams();
+    const dial = streams.dial({ host: "no-such-host.invalid", port: 1 }, { timeoutMs: 3000, purpose: "client" });
+    await expect(dial).rejects.toMatchObject({ name: "StreamError", code: expect.stringMatching(/unreachable|timeout/) });
+    await expect(streams.listen({ host: "192.0.2.1", port: 0 }, () => undefined)).rejects.toMatchObject({ name: "StreamError", code: "unreachable" });
+  });
+
+  it("meets another program's listener on its port as in-use", async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    const { port } = other.address() as AddressInfo;
+    await expect(new NodeStreams().listen({ host: "127.0.0.1", port }, () => undefined)).rejects.toMatchObject({ code: "in-use" });
+    other.close();
+  });
+});
