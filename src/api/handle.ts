@@ -1,0 +1,158 @@
+import { UnumError, defaultGroup, systemGroup } from "../base/index.ts";
+import type { LeaderTransfer, MemberStatus, NodeStatus } from "../wire/index.ts";
+import { askAdmin } from "./admin.ts";
+import { readBackup } from "./backup.ts";
+import { asError, Client } from "./client/client.ts";
+import { expectResult } from "./client/replies.ts";
+import { retryDelayMs } from "./client/retry.ts";
+import { sleep } from "./client/sleep.ts";
+import type { Duration } from "./duration.ts";
+import { Keyspace, defaultKeyspaceName } from "./kv/keyspace.ts";
+import { openKv } from "./kv/kv.ts";
+import { openLease } from "./lease.ts";
+import type {
+  BackupOptions, CallOptions, ClientOptions, Environment, KV, Lease, LeaseOptions, Status, UnumHandle,
+} from "./types.ts";
+
+/** A handle at once, without waiting: `ready` says when the cluster answers. Throws INVALID_ARGUMENT for wrong options. */
+export function openHandle(environment: Environment, options: ClientOptions): UnumHandle {
+  return new HandleImplementation(environment, options);
+}
+
+class HandleImplementation implements UnumHandle {
+  readonly kv: KV;
+  readonly ready: Promise<void>;
+  readonly closed: Promise<void>;
+  private readonly environment: Environment;
+  private readonly options: ClientOptions;
+  private readonly client: Client;
+  private readonly spaces = new Map<string, { readonly space: Keyspace; readonly kv: KV }>();
+  private readonly leases = new Set<Lease>();
+  private closing: Promise<void> | undefined;
+  private settleClosed: (reason: UnumError | undefined) => void = () => undefined;
+
+  constructor(environment: Environment, options: ClientOptions) {
+    this.environment = environment;
+    this.options = options;
+    this.client = new Client(environment, options);
+    const space = new Keyspace(this.client, defaultKeyspaceName, defaultGroup);
+    this.kv = openKv(space);
+    this.spaces.set(defaultKeyspaceName, { space, kv: this.kv });
+    this.closed = new Promise((resolve, reject) => {
+      this.settleClosed = (reason) => (reason === undefined ? resolve() : reject(reason));
+    });
+    this.closed.catch(() => undefined);
+    this.ready = this.becomeReady(space);
+    this.ready.catch(() => undefined);
+    environment.stopped?.then((reason) => this.stop(reason), (reason: unknown) => this.stop(asError(reason)));
+  }
+
+  keyspace(name: string): KV {
+    return this.known(name).kv;
+  }
+
+  async lease(ttl: Duration, options?: LeaseOptions): Promise<Lease> {
+    const { space } = this.known(options?.keyspace ?? defaultKeyspaceName);
+    const lease = await openLease(space, ttl, options, (ended) => this.leases.delete(ended));
+    if (lease.held) this.leases.add(lease);
+    return lease;
+  }
+
+  async status(options?: CallOptions): Promise<Status> {
+    return (await askAdmin(this.client, { op: "status" }, options)).status;
+  }
+
+  async nodeStatus(options?: CallOptions): Promise<NodeStatus> {
+    return (await askAdmin(this.client, { op: "node-status" }, options)).node;
+  }
+
+  async members(options?: CallOptions): Promise<readonly MemberStatus[]> {
+    return (await askAdmin(this.client, { op: "members" }, options)).members;
+  }
+
+  async removeMember(member: string, options?: CallOptions): Promise<MemberStatus> {
+    if (typeof member !== "string" || member === "") throw new UnumError("INVALID_ARGUMENT", "A member is named by its name or id.");
+    return (await askAdmin(this.client, { op: "remove-member", member }, options)).member;
+  }
+
+  async transferLeader(
+    options: CallOptions & { readonly keyspace?: string | undefined; readonly to?: string | undefined } = {},
+  ): Promise<readonly LeaderTransfer[]> {
+    const group = options.keyspace === undefined ? null : await this.known(options.keyspace).space.resolve(options);
+    const request = { op: "transfer-leader", group, to: options.to ?? null } as const;
+    return (await askAdmin(this.client, request, options, group ?? systemGroup)).transfers;
+  }
+
+  async keyspaces(options?: CallOptions): Promise<readonly { readonly name: string; readonly group: number }[]> {
+    return (await askAdmin(this.client, { op: "keyspaces" }, options)).keyspaces;
+  }
+
+  snapshotSave(options: BackupOptions = {}): AsyncIterableIterator<Uint8Array> {
+    return readBackup(this.client, options);
+  }
+
+  async leave(options?: CallOptions): Promise<void> {
+    if (this.options.direct !== false) throw new UnumError("UNSUPPORTED", "This handle is no node: only a node can leave its cluster.");
+    await askAdmin(this.client, { op: "leave" }, options);
+    await this.close();
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  describe(): string {
+    return this.client.describe();
+  }
+
+  private known(name: string): { readonly space: Keyspace; readonly kv: KV } {
+    let known = this.spaces.get(name);
+    if (known === undefined) {
+      const space = new Keyspace(this.client, name, undefined);
+      known = { space, kv: openKv(space) };
+      this.spaces.set(name, known);
+    }
+    return known;
+  }
+
+  /** A linearizable read went through: some node is a member, and the default keyspace has a leader. */
+  private async becomeReady(space: Keyspace): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await space.query({ kind: "summary" }, (body) => expectResult(body, "summary"), undefined);
+        return;
+      } catch (error) {
+        const reason = this.client.ended ?? asError(error);
+        if (this.client.ended !== undefined || reason.retry === "never") throw reason;
+        await sleep(this.environment.clock, retryDelayMs(attempt, this.environment.prng), undefined);
+      }
+    }
+  }
+
+  /** What stands behind the handle is gone: nothing is left to be told. */
+  private stop(reason: UnumError): void {
+    if (this.closing !== undefined) return;
+    this.client.fail(new UnumError("NODE_STOPPED", `The node has stopped: ${reason.message}`, { cause: reason }));
+    this.closing = this.client.close().then(() => this.settleClosed(reason));
+  }
+
+  private async end(): Promise<void> {
+    const revoked = [...this.leases].map((lease) => lease.close());
+    this.client.stopAccepting();
+    await Promise.all(revoked);
+    this.client.fail(new UnumError("CLOSED"));
+    await this.client.close();
+    try {
+      await this.options.onClose?.();
+      this.settleClosed(undefined);
+    } catch (error) {
+      this.environment.logger.warn("the node behind the handle did not close in order", { reason: String(error) });
+      this.settleClosed(asError(error));
+    }
+  }
+}

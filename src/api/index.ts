@@ -1,0 +1,15 @@
+export type { Duration } from "./duration.ts";
+export { openHandle } from "./handle.ts";
+export { bytes, json, text } from "./kv/codec.ts";
+export { key, op } from "./kv/operations.ts";
+export type { KeyConditions } from "./kv/operations.ts";
+export type { InferInput, InferOutput, StandardIssue, StandardResult, StandardSchemaV1 } from "./schema.ts";
+export type { AbortSignalLike, Signal } from "./signal.ts";
+export type {
+  BackupOptions, Cache, CallOptions, Change, ClientOptions, Codec, Compare, DeleteOp, Entry, Environment, GetOp, Handle, HandleClock, HandleLogger,
+  KV, Key, Lease, LeaseOptions, Op, Page, PutOp, PutOptions, Range, RangeOp, ReadOptions, Relation, ResultOf, Results, Running, Status, TxnOp,
+  TxnResult, UnumHandle, Watch, WatchEvent, WatchOptions, WriteOptions,
+} from "./types.ts";
+export type {
+  ClusterStatus, GroupStatus, LeaderTransfer, MemberState, MemberStatus, NodeStatus, OperationCounters, ReplicaReport,
+} from "../wire/index.ts";

@@ -1,0 +1,24 @@
+/**
+ * Cancellation, as the web platform has it. These layers are compiled without the platform's types,
+ * so the shapes that are needed are written down here; the real classes have them.
+ */
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
+/** The platform's own `AbortSignal` where its types are known (in a user's program), else what we need of it. */
+export type Signal = typeof globalThis extends { AbortSignal: { prototype: infer S } } ? S : AbortSignalLike;
+
+export interface AbortControllerLike {
+  readonly signal: Signal;
+  abort(reason: unknown): void;
+}
+
+declare const AbortController: new () => AbortControllerLike;
+
+export function makeAbortController(): AbortControllerLike {
+  return new AbortController();
+}
