@@ -1,0 +1,11 @@
+export { Agreement } from "./agreement.ts";
+export type { AppliedEntry } from "./agreement.ts";
+export { Chronicle } from "./chronicle.ts";
+export { checkDurability } from "./durability.ts";
+export type { FinalRead } from "./durability.ts";
+export { checkLinearizable } from "./linearizability.ts";
+export type { Interval, Linearization, SequentialModel, Verdict } from "./linearizability.ts";
+export { checkRegisters, registerModel } from "./registers.ts";
+export type { RegisterInput, RegisterOutput, RegisterReport } from "./registers.ts";
+export { checkRevisions } from "./revisions.ts";
+export { checkWatches } from "./watch.ts";
