@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { MalformedBytes, Prng, equalBytes } from "../base/index.ts";
-import { FrameType } from "./types.ts";
+import { FrameType, drainMarkBytes } from "./types.ts";
 import type { Carrier, CarrierHandlers } from "./types.ts";
 
 export interface CarrierHarness {
@@ -147,6 +147,19 @@ export function carrierContract(name: string, make: () => Promise<CarrierHarness
       await until(() => nearSees.closes === 1 && second.closes === 1);
       expect([farSees.frames.length, second.frames.length, nearSees.frames.length]).toEqual([1, 1, 1]);
       expect(farSees.closes).toBe(0);
+    });
+
+    it("onDrain follows whenever the mark was reached, whatever the sizes", async () => {
+      const { near, nearSees, farSees, until } = await start();
+      for (const bytes of [drainMarkBytes, 100_000, 1_000_000, 2 * drainMarkBytes + 7]) {
+        const drains = nearSees.drains;
+        const frames = farSees.frames.length;
+        near.send(frameOf(1, 30));
+        near.send(frameOf(2, bytes));
+        near.send(frameOf(3, 30));
+        expect(near.bufferedBytes).toBeGreaterThanOrEqual(drainMarkBytes);
+        await until(() => nearSees.drains > drains && farSees.frames.length === frames + 3);
+      }
     });
 
     it("a paused reader makes bytes pile up at the sender, which is told when they are gone", async () => {

@@ -152,6 +152,19 @@ describe("StreamCarrier", () => {
     expect(stream.destroyed).toBe(true);
   });
 
+  it("and is given the usual limit once it is admitted, within the same bytes", () => {
+    const stream = new FakeStream();
+    const carrier = new StreamCarrier(stream, () => undefined, { frameBytesMax: 100 });
+    const frames: number[] = [];
+    carrier.handle({ ...silent, onFrame: (frame) => {
+      frames.push(frame.length);
+      carrier.admit({ lossy: true });
+    } });
+    stream.handlers?.onData(new Uint8Array([2, 0, 0, 0, 1, 1, 200, 0, 0, 0, ...new Uint8Array(200).fill(16)]));
+    expect(frames).toEqual([2, 200]);
+    expect(stream.destroyed).toBe(false);
+  });
+
   it("a stream that ends within a frame says so", () => {
     const stream = new FakeStream();
     const carrier = new StreamCarrier(stream, () => undefined);

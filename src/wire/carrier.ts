@@ -2,7 +2,7 @@ import { MalformedBytes, limits } from "../base/index.ts";
 import { FrameBatcher } from "./batcher.ts";
 import { FragmentAssembler } from "./fragments.ts";
 import { FrameDecoder } from "./frames.ts";
-import { FrameType } from "./types.ts";
+import { FrameType, drainMarkBytes } from "./types.ts";
 import type { Carrier, CarrierHandlers } from "./types.ts";
 
 /** What a carrier needs of a byte stream: the stream port has this shape. */
@@ -30,6 +30,11 @@ export type Defer = (callback: () => void) => void;
 const streamBytesMax = 256 * 1024;
 /** And so much of them goes out in one turn, so that one large value does not take it all. */
 const pieceBytesPerTurn = 256 * 1024;
+/**
+ * With less than this in the stream after a write it may tell no `onDrain`: the carrier then tells it
+ * itself. At most what the platform takes as its mark.
+ */
+const streamBytesLow = 16 * 1024;
 
 export interface StreamCarrierOptions {
   /** The largest frame accepted. A side that has not introduced itself yet deserves little. */
@@ -39,7 +44,7 @@ export interface StreamCarrierOptions {
 }
 
 /**
- * Frames over a byte stream, which must tell `onDrain` once it held `streamBytesMax`. All frames sent in a turn travel in one write of whole frames (a few
+ * Frames over a byte stream, which must tell `onDrain` when a write left `streamBytesLow` or more in it. All frames sent in a turn travel in one write of whole frames (a few
  * when they are many); large ones in pieces between them. Malformed input ends the connection.
  */
 export class StreamCarrier implements Carrier {
@@ -50,6 +55,8 @@ export class StreamCarrier implements Carrier {
   private readonly assembler: FragmentAssembler;
   private handlers: CarrierHandlers | undefined;
   private flushing = false;
+  /** `onDrain` is owed. */
+  private high = false;
   private state: "open" | "closing" | "closed" = "open";
   private failure: string | undefined;
 
@@ -59,6 +66,14 @@ export class StreamCarrier implements Carrier {
     this.defer = defer;
     this.decoder = new FrameDecoder(frameBytesMax);
     this.assembler = new FragmentAssembler({ lossy: options.lossy ?? false, frameBytesMax });
+  }
+
+  /** Other options from the next frame on, when a handshake has told who is on the other side. */
+  admit(options: StreamCarrierOptions): void {
+    const frameBytesMax = options.frameBytesMax ?? limits.frameBytesMax;
+    this.decoder.maxBytes = frameBytesMax;
+    this.assembler.frameBytesMax = frameBytesMax;
+    this.assembler.lossy = options.lossy ?? false;
   }
 
   get peer(): string {
@@ -123,11 +138,19 @@ export class StreamCarrier implements Carrier {
   private readonly flush = (): void => {
     this.flushing = false;
     if (this.state !== "open") return;
+    if (this.bufferedBytes >= drainMarkBytes) this.high = true;
     const room = this.stream.bufferedBytes < streamBytesMax;
     this.batcher.drain(room ? pieceBytesPerTurn : 0, (chunk) => this.stream.write(chunk));
     if (this.bufferedBytes > limits.outputBytesMax) return this.fail("the other side reads too slowly");
-    if (this.batcher.hasPieces && this.stream.bufferedBytes < streamBytesMax) this.schedule();
+    if (!this.batcher.hasPieces) this.tellDrain(streamBytesLow);
+    else if (this.stream.bufferedBytes < streamBytesMax) this.schedule();
   };
+
+  private tellDrain(belowBytes: number): void {
+    if (!this.high || this.stream.bufferedBytes >= belowBytes) return;
+    this.high = false;
+    this.handlers?.onDrain();
+  }
 
   private onData(bytes: Uint8Array): void {
     if (this.state === "closed") return;
@@ -148,7 +171,7 @@ export class StreamCarrier implements Carrier {
   private onDrain(): void {
     if (this.state !== "open") return;
     if (this.batcher.hasPieces) this.schedule();
-    else this.handlers?.onDrain();
+    else this.tellDrain(drainMarkBytes);
   }
 
   private onClose(reason: { readonly code: string; readonly message: string } | undefined): void {

@@ -38,15 +38,18 @@ const configurations: fc.Arbitrary<Configuration> = fc.record({ voters: replicas
 const metas = fc.record({ index: u64, term: u64, configuration: configurations });
 const envelope = { from: replica, to: replica, term: u64 };
 const index = fc.integer({ min: 0, max: 2 ** 50 });
+const report = fc.option(u32, { nil: undefined });
 const contents = fc.array(fc.record({ term: u64, kind: fc.constantFrom(0 as const, 1 as const), data: bytes }), { maxLength: 6 });
 
 const messages: fc.Arbitrary<Message> = fc.oneof(
   fc.record({ type: fc.constantFrom("pre-vote" as const, "vote" as const), ...envelope, lastIndex: u64, lastTerm: u64, transfer: fc.boolean() }),
   fc.record({ type: fc.constantFrom("pre-vote-response" as const, "vote-response" as const), ...envelope, granted: fc.boolean() }),
-  fc.record({ type: fc.constant("append" as const), ...envelope, prevIndex: index, prevTerm: u64, commit: u64, contents }).map(({ contents: list, ...message }) => ({
-    ...message, entries: list.map((content, i) => ({ index: message.prevIndex + 1 + i, ...content })),
+  fc.record({ type: fc.constant("append" as const), ...envelope, prevIndex: index, prevTerm: u64, commit: u64, contents, trusted: report }).map(({ contents: list, trusted, ...message }) => ({
+    ...message, ...(trusted === undefined ? {} : { trusted }), entries: list.map((content, i) => ({ index: message.prevIndex + 1 + i, ...content })),
   })),
-  fc.record({ type: fc.constant("append-response" as const), ...envelope, index: u64, rejected: fc.boolean(), hintIndex: u64, hintTerm: u64 }),
+  fc.record({ type: fc.constant("append-response" as const), ...envelope, index: u64, rejected: fc.boolean(), hintIndex: u64, hintTerm: u64, suspect: report }).map(({ suspect, ...message }) => ({
+    ...message, ...(suspect === undefined ? {} : { suspect }),
+  })),
   fc.record({ type: fc.constant("heartbeat" as const), ...envelope, commit: u64, context: u64 }),
   fc.record({ type: fc.constant("heartbeat-response" as const), ...envelope, context: u64 }),
   fc.record({ type: fc.constant("snapshot" as const), ...envelope, meta: metas }),

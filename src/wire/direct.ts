@@ -1,9 +1,7 @@
 import { MalformedBytes } from "../base/index.ts";
 import type { Defer } from "./carrier.ts";
+import { drainMarkBytes } from "./types.ts";
 import type { Carrier, CarrierHandlers } from "./types.ts";
-
-/** Above this much in flight, the sender is told when it has drained. */
-const drainMarkBytes = 256 * 1024;
 
 /**
  * Two ends in one process. Frames are handed over, not copied, in a turn of their own: neither side
@@ -58,7 +56,7 @@ export class DirectCarrier implements Carrier {
     if (!this.open || other === undefined || other.ending !== undefined) return;
     other.inbox.push(frame);
     other.inboxBytes += frame.length;
-    if (other.inboxBytes > drainMarkBytes) other.high = true;
+    if (other.inboxBytes >= drainMarkBytes) other.high = true;
     other.schedule();
   }
 

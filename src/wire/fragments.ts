@@ -26,8 +26,8 @@ export interface FragmentAssemblerOptions {
 
 /** Puts frames together that were split. Memory is bounded by the two limits above. */
 export class FragmentAssembler {
-  private readonly lossy: boolean;
-  private readonly frameBytesMax: number;
+  lossy: boolean;
+  frameBytesMax: number;
   /** By message id, oldest first. */
   private readonly partials = new Map<number, Partial>();
   private bytes = 0;

@@ -15,7 +15,8 @@ const scratchBytesMax = 64 * 1024;
  * are gathered in `prefix`. Otherwise `filled` < `wanted` bytes of the frame are in `partialFrame`.
  */
 export class FrameDecoder {
-  private readonly maxBytes: number;
+  /** The largest frame accepted from now on. */
+  maxBytes: number;
   private prefix = 0;
   private prefixBytes = 0;
   private wanted = 0;

@@ -26,7 +26,7 @@ export {
   decodeSnapshotAck, decodeSnapshotBegin, decodeSnapshotChunk, decodeSnapshotFailed, decodeSnapshotReady,
   encodeSnapshotAck, encodeSnapshotBegin, encodeSnapshotChunk, encodeSnapshotFailed, encodeSnapshotReady,
 } from "./snapshot.ts";
-export { FrameType, Method, protocolMagic, protocolVersion } from "./types.ts";
+export { FrameType, Method, drainMarkBytes, protocolMagic, protocolVersion } from "./types.ts";
 export type {
   Answer, Carrier, CarrierHandlers, ConnectionPurpose, GroupMessage, Heartbeat, Hello, Priority, Push, Request,
   SnapshotAck, SnapshotBegin, SnapshotChunk, SnapshotFailed, SnapshotReady, WireError,

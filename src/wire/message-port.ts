@@ -2,6 +2,7 @@ import { MalformedBytes, assert } from "../base/index.ts";
 import type { Defer } from "./carrier.ts";
 import { FrameDecoder, framePrefixBytes } from "./frames.ts";
 import { putU32, u32At } from "./numbers.ts";
+import { drainMarkBytes } from "./types.ts";
 import type { Carrier, CarrierHandlers } from "./types.ts";
 
 /** What is needed of a `MessagePort`, a `Worker` or `parentPort`, of Node or of a browser. */
@@ -15,7 +16,6 @@ export interface PortLike {
   close?(): void;
 }
 
-const drainMarkBytes = 256 * 1024;
 /** [u32 bytes of frames that this side has consumed since it last said so], then the frames. */
 const batchHeaderBytes = 4;
 
@@ -73,7 +73,7 @@ export class MessagePortCarrier implements Carrier {
     assert(frame.length > 0, "a frame has a type");
     this.outbox.push(frame);
     this.outboxBytes += framePrefixBytes + frame.length;
-    if (this.bufferedBytes > drainMarkBytes) this.high = true;
+    if (this.bufferedBytes >= drainMarkBytes) this.high = true;
     this.scheduleFlush();
   }
 

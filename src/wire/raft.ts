@@ -10,6 +10,8 @@ const messageTypes: readonly Message["type"][] = [
   "heartbeat", "heartbeat-response", "snapshot", "timeout-now",
 ];
 
+const appendType = messageTypes.indexOf("append");
+
 /** Replicas of one group; bounds what a malformed configuration makes us allocate. */
 const replicasMax = 4096;
 const entryHeaderBytes = 13;
@@ -61,6 +63,16 @@ function readFlag(reader: Reader): boolean {
   return flag === 1;
 }
 
+/** The number of a suspect report, 32 bits, behind a byte that says whether there is one. */
+function writeReport(writer: Writer, report: number | undefined): void {
+  if (report === undefined) writer.u8(0);
+  else writer.u8(1).u32(report);
+}
+
+function readReport(reader: Reader): number | undefined {
+  return readFlag(reader) ? reader.u32() : undefined;
+}
+
 /** [u32 count], then [u64 term][u8 kind][blob data] each; indexes follow from `prevIndex`. */
 function writeEntries(writer: Writer, prevIndex: number, entries: readonly Entry[]): void {
   writer.u32(entries.length);
@@ -104,10 +116,12 @@ function writeMessage(writer: Writer, message: Message): void {
       break;
     case "append":
       writer.u64(message.prevIndex).u64(message.prevTerm).u64(message.commit);
+      writeReport(writer, message.trusted);
       writeEntries(writer, message.prevIndex, message.entries);
       break;
     case "append-response":
       writer.u64(message.index).u8(message.rejected ? 1 : 0).u64(message.hintIndex).u64(message.hintTerm);
+      writeReport(writer, message.suspect);
       break;
     case "heartbeat":
       writer.u64(message.commit).u64(message.context);
@@ -146,13 +160,17 @@ function readMessage(reader: Reader): Message {
       const prevIndex = reader.u64();
       const prevTerm = reader.u64();
       const commit = reader.u64();
-      return { type, from, to, term, prevIndex, prevTerm, entries: readEntries(reader, prevIndex), commit };
+      const trusted = readReport(reader);
+      const append = { type, from, to, term, prevIndex, prevTerm, entries: readEntries(reader, prevIndex), commit };
+      return trusted === undefined ? append : { ...append, trusted };
     }
     case "append-response": {
       const index = reader.u64();
       const rejected = readFlag(reader);
       const hintIndex = reader.u64();
-      return { type, from, to, term, index, rejected, hintIndex, hintTerm: reader.u64() };
+      const response = { type, from, to, term, index, rejected, hintIndex, hintTerm: reader.u64() };
+      const suspect = readReport(reader);
+      return suspect === undefined ? response : { ...response, suspect };
     }
     case "heartbeat": {
       const commit = reader.u64();
@@ -182,7 +200,7 @@ export function encodeGroupMessage(group: GroupId, message: Message): Uint8Array
  * append is copied once, as a whole, and its entries share that copy: ask for it when they are kept.
  */
 export function decodeGroupMessage(frame: Uint8Array, options: { readonly copy: boolean } = { copy: false }): GroupMessage {
-  const own = options.copy && frame[5] === 4 ? new Uint8Array(frame) : frame;
+  const own = options.copy && frame[5] === appendType ? new Uint8Array(frame) : frame;
   const reader = new Reader(own);
   if (reader.u8() !== FrameType.raft) throw new MalformedBytes("no raft message");
   const group = reader.u32() as GroupId;

@@ -145,6 +145,9 @@ export interface SnapshotFailed {
   readonly reason: string;
 }
 
+/** A sender that wants to wait for `onDrain` does so from this many `bufferedBytes` on. */
+export const drainMarkBytes: number = 64 * 1024;
+
 /**
  * Frames both ways between a handle and a node, whatever carries them: a direct call, a
  * `MessagePort`, TCP. Frames arrive whole, or the carrier closes. Frames of one request, stream,
@@ -173,7 +176,7 @@ export interface Carrier {
 export interface CarrierHandlers {
   /** Valid only during the call: copy what is kept. `MalformedBytes` thrown here closes the carrier, naming it. */
   onFrame(frame: Uint8Array): void;
-  /** `bufferedBytes` has fallen to zero after `send` found it high. */
+  /** What was sent has (nearly) all been taken, after `bufferedBytes` had reached `drainMarkBytes` at the end of a turn. */
   onDrain(): void;
   /** Exactly once, after `close` and `destroy` too; the text says why, for logs. */
   onClose(reason: string): void;

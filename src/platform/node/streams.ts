@@ -1,5 +1,5 @@
 import { connect, createServer } from "node:net";
-import type { Server, Socket } from "node:net";
+import type { NetConnectOpts, Server, Socket } from "node:net";
 import { StreamError, formatAddress } from "../../ports/index.ts";
 import type { Address, Listener, Stream, StreamErrorCode, StreamHandlers, StreamPurpose, Streams } from "../../ports/index.ts";
 
@@ -14,6 +14,8 @@ export interface NodeStreamsOptions {
 
 /** A dead peer of an idle connection is noticed after this and the system's probes. */
 const keepAliveMs = 15_000;
+/** `onDrain` follows a write that left so much or more; the same with every version of Node. */
+const markBytes = 16 * 1024;
 
 const codes: Readonly<Record<string, StreamErrorCode>> = {
   ECONNREFUSED: "refused", ETIMEDOUT: "timeout", ECONNRESET: "reset", EPIPE: "reset", ECONNABORTED: "reset", EADDRINUSE: "in-use",
@@ -38,7 +40,7 @@ export class NodeStreams implements Streams {
 
   listen(address: Address, accept: (stream: Stream) => void): Promise<Listener> {
     return new Promise((resolve, reject) => {
-      const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }, (socket) => {
+      const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, highWaterMark: markBytes }, (socket) => {
         accept(new NodeStream(socket, this.options.lingerMs));
       });
       server.maxConnections = this.options.maxConnections;
@@ -53,7 +55,11 @@ export class NodeStreams implements Streams {
 
   dial(address: Address, options: { readonly timeoutMs: number; readonly purpose: StreamPurpose }): Promise<Stream> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host: address.host, port: address.port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs });
+      // The mark is an option of every stream; only the types of `connect` do not know it.
+      const target: NetConnectOpts & { readonly highWaterMark: number } = {
+        host: address.host, port: address.port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, highWaterMark: markBytes,
+      };
+      const socket = connect(target);
       const onError = (error: Error): void => {
         clearTimeout(timer);
         reject(streamError(error, "unreachable"));
@@ -91,7 +97,7 @@ class NodeListener implements Listener {
 
 /**
  * Invariant: the socket's events are listened to from the first moment, so that none is lost before
- * `handle`; bytes wait in the socket until then. `ended` is set once nothing more may be told.
+ * `handle`; bytes wait in the socket until then. After `onClose` the handlers are `silent`.
  */
 class NodeStream implements Stream {
   readonly peer: string;
