@@ -1,6 +1,6 @@
-import type { ClusterStatus, LeaderTransfer, MemberStatus, NodeStatus } from "../wire/admin.ts";
+import type { ClusterStatus, LeaderTransfer, MemberStatus, NodeStatus } from "../api/index.ts";
 
-export type { ClusterStatus, GroupStatus, LeaderTransfer, MemberStatus, NodeStatus, ReplicaReport } from "../wire/admin.ts";
+export type { ClusterStatus, GroupStatus, LeaderTransfer, MemberStatus, NodeStatus, ReplicaReport } from "../api/index.ts";
 
 /**
  * What the commands need of a handle, in their own words. Values are bytes here: JSON is a matter of

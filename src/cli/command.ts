@@ -4,6 +4,7 @@ import type { OptionName, OptionRow } from "../base/index.ts";
 import type { CliContext } from "./context.ts";
 import { Mistake } from "./failure.ts";
 import type { ExitCode } from "./failure.ts";
+import { closest } from "./suggest.ts";
 
 /** What a folder of commands gets to hang its commands on. */
 export interface Registry {
@@ -14,12 +15,22 @@ export interface Registry {
 
 /** A command that only groups others: alone it is a mistake that names them. */
 export function group(parent: Command, name: string, summary: string): Command {
-  const command = parent.command(name).description(summary);
+  const command = parent.command(name).description(summary).allowExcessArguments(true);
   command.action(() => {
+    refuseUnknownCommand(command);
     const names = command.commands.map((sub) => sub.name());
     throw new Mistake(`"${commandPath(command)}" needs one of: ${names.join(", ")}`, `see: ${commandPath(command)} --help`);
   });
   return command;
+}
+
+/** For the action of a command that only has commands below it: a word that is none of them. */
+export function refuseUnknownCommand(command: Command): void {
+  const word = command.args[0];
+  if (word === undefined) return;
+  const near = closest(word, command.commands.map((sub) => sub.name()));
+  const path = commandPath(command);
+  throw new Mistake(`unknown command "${path} ${word}"`, near === undefined ? `see: ${path} --help` : `did you mean "${path} ${near}"?`);
 }
 
 export function commandPath(command: Command): string {

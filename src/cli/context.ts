@@ -30,13 +30,12 @@ export interface ConnectOptions {
 
 /** A node in this process. */
 export interface RunningNode {
-  /** The address that was really taken. */
-  readonly address: string;
-  readonly name: string;
   readonly ready: Promise<void>;
   /** Fulfils after `close`; rejects when the node had to stop. */
   readonly closed: Promise<void>;
   close(): Promise<void>;
+  /** The name and the address that it really has. */
+  describe(): Promise<{ readonly name: string; readonly address: string }>;
 }
 
 /** Operations on the data directory of a node that does not run. */

@@ -83,7 +83,7 @@ export function formatBytes(bytes: number): string {
 export function formatMs(ms: number): string {
   if (ms >= 120_000) return `${Math.round(ms / 60_000)} min`;
   if (ms >= 9_950) return `${Math.round(ms / 1000)} s`;
-  if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms >= 1000) return `${Number((ms / 1000).toFixed(1))} s`;
   if (ms >= 10) return `${Math.round(ms)} ms`;
   return `${Number(ms.toFixed(2))} ms`;
 }

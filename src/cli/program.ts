@@ -1,7 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { isUnumError } from "../base/index.ts";
 import { addBenchCommand } from "./bench/command.ts";
-import { commandPath } from "./command.ts";
+import { commandPath, refuseUnknownCommand } from "./command.ts";
 import type { Registry } from "./command.ts";
 import { addClusterCommands } from "./commands/cluster.ts";
 import { addCompletionCommand } from "./commands/completion.ts";
@@ -66,7 +66,10 @@ export function buildProgram(registry: Registry): Command {
   addBenchCommand(program, registry);
   addCompletionCommand(program, registry);
   program.addHelpText("after", helpFooter);
-  program.action(() => program.outputHelp());
+  program.allowExcessArguments(true).action(() => {
+    refuseUnknownCommand(program);
+    program.outputHelp();
+  });
   return program;
 }
 

@@ -55,7 +55,7 @@ function explain(error: unknown, endpoints: Endpoints): unknown {
  */
 export async function confirm(context: CliContext, question: string, yes: boolean, progress?: Progress): Promise<boolean> {
   if (yes) return true;
-  if (!context.stdin.terminal) throw new Mistake(`${question} needs an answer, and there is no terminal to ask at`, "add --yes to go ahead");
+  if (!context.stdin.terminal) throw new Mistake(`there is no terminal to ask at before this: ${question}`, "add --yes to go ahead");
   progress?.pause();
   context.stderr.write(`${question}? [y/N] `);
   const answer = (await context.stdin.readLine())?.trim().toLowerCase();

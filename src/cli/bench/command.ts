@@ -3,7 +3,7 @@ import { Prng } from "../../base/index.ts";
 import type { Client } from "../client.ts";
 import { LocalCluster } from "../cluster/local.ts";
 import { freePorts } from "../cluster/ports.ts";
-import { group, printJson, readCount, withClusterFlags, withJson } from "../command.ts";
+import { group, printJson, readCount, tableOption, withJson } from "../command.ts";
 import type { Registry } from "../command.ts";
 import type { CliContext } from "../context.ts";
 import { resolveEndpoints } from "../endpoint.ts";
@@ -36,8 +36,10 @@ const summaries: Readonly<Record<BenchKind, string>> = {
 export function addBenchCommand(program: Command, registry: Registry): void {
   const parent = group(program, "bench", "measure a cluster: its own, or with --endpoint a running one");
   for (const kind of ["put", "get", "mixed", "watch"] as const) {
-    withClusterFlags(withJson(parent.command(kind)))
+    withJson(parent.command(kind))
       .description(summaries[kind])
+      .option("--endpoint <HOST:PORT,…>", "measure this running cluster; its keys under bench/ are deleted afterwards")
+      .addOption(tableOption("timeout"))
       .option("--nodes <N>", "nodes of the cluster that is started and removed", "3")
       .option("--inflight <N>", "requests in flight, over all clients", kind === "watch" ? "10" : "100")
       .option("--clients <N>", "connections", kind === "watch" ? "10" : "1")

@@ -26,7 +26,7 @@ export function addSnapshotCommands(program: Command, registry: Registry): void 
 
 export function addRecoverCommand(program: Command, registry: Registry): void {
   withYes(withJson(program.command("recover")))
-    .description("a majority of the voters is lost for good: make the surviving node of this directory a cluster of one. May lose acknowledged writes.")
+    .description("a majority of the voters is lost for good: make the node of a directory a cluster of one; may lose acknowledged writes")
     .addOption(tableOption("data").makeOptionMandatory())
     .action(registry.action((flags: RecoverFlags) => recover(registry.context, flags)));
 }

@@ -29,7 +29,11 @@ async function start(context: CliContext, flags: StartFlags): Promise<ExitCode> 
   const stop = stopRequest(context, flags.stopWithParent === true);
   try {
     const node = await context.start({ ...given, logger });
-    logger.info("listening", { name: node.name, address: node.address, pid: context.processes.pid });
+    node.describe().then(
+      ({ name, address }) => logger.info("listening", { name, address, pid: context.processes.pid }),
+      // A node that ends before it can say its name gives its reason through `closed`.
+      () => undefined,
+    );
     return await untilStopped(node, stop.requested, (message) => logger.info(message));
   } finally {
     stop.release();

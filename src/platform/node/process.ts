@@ -56,6 +56,11 @@ export function processArguments(): readonly string[] {
   return process.argv.slice(2);
 }
 
+/** The script that runs, for children that run it too. */
+export function processProgram(): string {
+  return process.argv[1] ?? "";
+}
+
 /** Ends the process. Call it only after the outputs have drained. */
 export function exitProcess(code: number): void {
   process.exit(code);

@@ -1,0 +1,51 @@
+import { UnumError } from "../base/index.ts";
+import {
+  NodeClock, NodeRandom, NodeStreams, exitProcess, nodeFiles, nodeInput, nodeOutput, nodeProcesses, onBrokenOutput, processArguments, processProgram,
+} from "../platform/node/index.ts";
+import { version } from "../version.ts";
+import type { CliContext, Offline, RunningNode } from "./context.ts";
+import { clientOf } from "./handle.ts";
+import { runCli } from "./program.ts";
+
+/** The root of the command line: the only file of it that chooses adapters. */
+async function main(): Promise<void> {
+  const stdout = nodeOutput("stdout");
+  const stderr = nodeOutput("stderr");
+  // Whoever read our output has had enough (`unum kv range | head`): nothing has failed.
+  onBrokenOutput(() => exitProcess(0));
+  const clock = new NodeClock();
+  const context: CliContext = {
+    version,
+    stdout,
+    stderr,
+    stdin: nodeInput(),
+    clock,
+    random: new NodeRandom(),
+    processes: nodeProcesses(processProgram()),
+    files: nodeFiles(),
+    streams: new NodeStreams(),
+    // Loaded when they are needed: a command that only asks starts in a tenth of the time.
+    connect: async (endpoints, options = {}) => clientOf((await import("../remote.ts")).connectRemote(endpoints, options)),
+    start: startNode,
+    offline,
+  };
+  const code = await runCli(context, processArguments());
+  await Promise.all([stdout.drained(), stderr.drained()]);
+  exitProcess(code);
+}
+
+async function startNode(options: Parameters<CliContext["start"]>[0]): Promise<RunningNode> {
+  const { startEmbedded } = await import("../embedded.ts");
+  const { handle } = await startEmbedded(options);
+  return {
+    ready: handle.ready,
+    closed: handle.closed,
+    close: () => handle.close(),
+    describe: () => handle.nodeStatus(),
+  };
+}
+
+const notBuilt = (): Promise<never> => Promise.reject(new UnumError("UNSUPPORTED", "this build has no offline operations"));
+const offline: Offline = { restore: notBuilt, planRecovery: notBuilt, recover: notBuilt };
+
+void main();
