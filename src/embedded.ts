@@ -1,0 +1,84 @@
+import { totalmem } from "node:os";
+import { openHandle } from "./api/index.ts";
+import type { Unum } from "./api/index.ts";
+import { Prng, UnumError, hexEncode, resolveOptions } from "./base/index.ts";
+import type { OptionInput } from "./base/index.ts";
+import { NodeChecksum, NodeClock, NodeDisk, NodeRandom, NodeStreams } from "./platform/node/index.ts";
+import { parseAddress, silentLogger } from "./ports/index.ts";
+import type { Logger, Platform } from "./ports/index.ts";
+import { UnumNode } from "./runtime/index.ts";
+import type { NodeOptions } from "./runtime/index.ts";
+import { version } from "./version.ts";
+import { directCarrierPair } from "./wire/index.ts";
+
+/** Options of a node; what is left out comes from `UNUM_*` variables, then from defaults. */
+export type StartOptions = Omit<OptionInput, "endpoint"> & { readonly logger?: Logger | undefined };
+
+/** A node in this process, and the handle to it. */
+export interface EmbeddedNode {
+  readonly handle: Unum;
+  readonly node: UnumNode;
+}
+
+const memoryShare = 0.6;
+
+export async function startEmbedded(options: StartOptions): Promise<EmbeddedNode> {
+  const { logger = silentLogger, ...given } = options;
+  const values = resolveOptions("node", given, process.env);
+  const { timeout } = resolveOptions("client", { timeout: given.timeout }, process.env);
+  const listen = parseAddress(values.listen ?? "127.0.0.1:7400");
+  if (listen === undefined) throw new UnumError("INVALID_ARGUMENT", `"${values.listen}" is no address; write host:port.`);
+  const clock = new NodeClock();
+  const random = new NodeRandom();
+  const disk = await NodeDisk.open(values.data ?? ".unum/data");
+  const platform: Platform = { clock, random, disk, streams: new NodeStreams(), checksum: new NodeChecksum(), logger };
+  const seeds = values.seeds ?? [];
+  const nodeOptions: NodeOptions = {
+    name: values.name ?? "",
+    listen,
+    advertise: values.advertise,
+    seeds,
+    expect: values.expect ?? Math.max(1, seeds.length),
+    zone: values.zone ?? "",
+    ephemeral: values.ephemeral ?? false,
+    replicas: values.voters ?? 3,
+    insecure: values.insecure ?? false,
+    removeDeadAfterMs: values.removeDeadAfter ?? 300_000,
+    maxBytes: values.maxBytes ?? 0,
+    version,
+    tickMs: 100,
+    electionTicks: 10,
+    snapshotLogBytes: undefined,
+    memoryBudgetBytes: Math.floor(totalmem() * memoryShare),
+    residentBytes: () => process.memoryUsage.rss(),
+  };
+  let node: UnumNode;
+  try {
+    node = await UnumNode.start(platform, nodeOptions);
+  } catch (error) {
+    await disk.close();
+    throw error;
+  }
+  void node.closed.then(
+    () => disk.close(),
+    () => disk.close(),
+  );
+  const handle = openHandle(
+    {
+      clock,
+      prng: new Prng(hexEncode(random.bytes(16))),
+      logger,
+      dial: () => {
+        const [near, far] = directCarrierPair((callback) => clock.defer(callback));
+        node.admit(far);
+        return Promise.resolve(near);
+      },
+      stopped: node.closed.then(
+        () => new UnumError("NODE_STOPPED"),
+        (error: unknown) => (error instanceof UnumError ? error : new UnumError("NODE_STOPPED", undefined, { cause: error })),
+      ),
+    },
+    { endpoints: ["local"], direct: false, timeout, name: node.options.name, onClose: () => node.close() },
+  );
+  return { handle, node };
+}

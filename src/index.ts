@@ -1,0 +1,39 @@
+import type { Unum } from "./api/index.ts";
+import { resolveOptions } from "./base/index.ts";
+import type { StartOptions } from "./embedded.ts";
+import type { ConnectOptions } from "./remote.ts";
+
+export { bytes, isUnumError, key, op, text, UnumError } from "./api/index.ts";
+export type * from "./api/index.ts";
+export type { ErrorCode, Outcome, Retry } from "./base/index.ts";
+export type { StartOptions } from "./embedded.ts";
+export type { ConnectOptions } from "./remote.ts";
+export { version } from "./version.ts";
+
+/**
+ * Starts a node in this process and gives the handle to it. Fulfils when the node listens and its
+ * disk is recovered; `ready` says when it is a member and its groups have leaders. What is left out
+ * of `options` comes from `UNUM_*` variables, then from defaults: one durable node on loopback.
+ *
+ * Rejects with INVALID_ARGUMENT, INSECURE, DATA_DIR_LOCKED, DATA_DIR_FORMAT, CORRUPT, PORT_IN_USE,
+ * REMOVED or DISK_FAILED.
+ */
+export async function start(options: StartOptions = {}): Promise<Unum> {
+  // The engine is loaded only by those who start one.
+  const { startEmbedded } = await import("./embedded.ts");
+  return (await startEmbedded(options)).handle;
+}
+
+/**
+ * Gives a handle to a cluster that runs elsewhere. Without `url`: `UNUM_ENDPOINT`, else
+ * 127.0.0.1:7400. Several endpoints are an array; the handle learns of the other members by itself.
+ * Fulfils without waiting for a connection: calls wait inside their own timeout.
+ *
+ * Rejects with INVALID_ARGUMENT.
+ */
+export async function connect(url?: string | readonly string[], options: ConnectOptions = {}): Promise<Unum> {
+  const { connectRemote } = await import("./remote.ts");
+  const { endpoint } = resolveOptions("client", {}, process.env);
+  const urls = url === undefined ? (endpoint ?? ["127.0.0.1:7400"]) : typeof url === "string" ? [url] : url;
+  return connectRemote(urls, options);
+}

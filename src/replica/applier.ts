@@ -1,0 +1,48 @@
+import { assert, defined } from "../base/index.ts";
+import type { Entry } from "../raft/index.ts";
+
+/** The committed entries that wait to be applied, in order. Invariant: the first one is `applied` + 1. */
+export class Applier {
+  applied: number;
+  /** Term of the entry at `applied`; 0 before the first one of this life. */
+  appliedTerm = 0;
+  private queue: readonly Entry[] = [];
+  private at = 0;
+  private readonly more: (readonly Entry[])[] = [];
+
+  constructor(applied: number) {
+    this.applied = applied;
+  }
+
+  get waiting(): boolean {
+    return this.at < this.queue.length || this.more.length > 0;
+  }
+
+  add(entries: readonly Entry[]): void {
+    if (entries.length > 0) this.more.push(entries);
+  }
+
+  take(): Entry {
+    if (this.at === this.queue.length) {
+      this.queue = defined(this.more.shift(), "a committed entry");
+      this.at = 0;
+    }
+    const entry = defined(this.queue[this.at++], "a committed entry");
+    assert(entry.index === this.applied + 1, `entry ${entry.index} is applied after ${this.applied}`);
+    return entry;
+  }
+
+  done(entry: Entry): void {
+    this.applied = entry.index;
+    this.appliedTerm = entry.term;
+  }
+
+  /** A snapshot takes the place of everything up to `index`. */
+  reset(index: number, term: number): void {
+    this.queue = [];
+    this.at = 0;
+    this.more.length = 0;
+    this.applied = index;
+    this.appliedTerm = term;
+  }
+}

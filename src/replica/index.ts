@@ -1,0 +1,3 @@
+export { Replica } from "./replica.ts";
+export type { ReplicaOptions } from "./replica.ts";
+export type { ReadWaiter, ReplicaHost, ReplicaStatus, Waiter } from "./types.ts";

@@ -1,0 +1,468 @@
+import { UnumError, limits, noReplica } from "../base/index.ts";
+import type { GroupId, Prng, ReplicaId } from "../base/index.ts";
+import { readEntry } from "../machine/index.ts";
+import type { LeaderTime, Machine, MachineFactory, WatchableMachine } from "../machine/index.ts";
+import { EntryKind, Raft, decodeConfiguration } from "../raft/index.ts";
+import type { Configuration, ConfigurationChange, Entry, Message, ProposeResult, Ready, Role } from "../raft/index.ts";
+import type { GroupLog, SnapshotFile } from "../storage/index.ts";
+import { Applier } from "./applier.ts";
+import { Proposals } from "./proposals.ts";
+import { Reads } from "./reads.ts";
+import { Snapshots, loadMachine } from "./snapshots.ts";
+import type { ReadWaiter, ReplicaHost, ReplicaStatus, Waiter } from "./types.ts";
+
+export interface ReplicaOptions {
+  readonly group: GroupId;
+  readonly log: GroupLog;
+  readonly factory: MachineFactory;
+  readonly host: ReplicaHost;
+  readonly prng: Prng;
+  readonly electionTicks: number;
+  /** Log bytes after which a snapshot is due; the last snapshot's size when that is larger. */
+  readonly snapshotLogBytes?: number;
+}
+
+/**
+ * One group on one node: raft, its log on disk and its machine. It decides when something is
+ * persisted, sent, applied and answered.
+ *
+ * All methods are synchronous and mutate raft at once; their effects leave when the node calls
+ * `process()` at the end of its turn, so that whatever a turn brought shares one write and one
+ * message per peer.
+ */
+export class Replica {
+  readonly group: GroupId;
+  readonly log: GroupLog;
+  machine: Machine;
+  /** Set once the group is stopped on this node; every call is refused with it. */
+  failure: UnumError | undefined;
+  /** As of the applied index. */
+  configuration: Configuration;
+
+  private readonly host: ReplicaHost;
+  private readonly raft: Raft;
+  private readonly proposals = new Proposals();
+  private readonly reads = new Reads();
+  private readonly applier: Applier;
+  private readonly snapshots: Snapshots;
+  private readonly factory: MachineFactory;
+  private seenRole: Role = "follower";
+  private seenTerm = 0;
+  private seenLeader: ReplicaId = noReplica;
+  private installing = false;
+  private received: SnapshotFile | undefined;
+
+  private constructor(options: ReplicaOptions, machine: Machine, tailConfiguration: Configuration | undefined) {
+    const { recovered } = options.log;
+    this.group = options.group;
+    this.log = options.log;
+    this.host = options.host;
+    this.factory = options.factory;
+    this.machine = machine;
+    this.configuration = recovered.snapshot.configuration;
+    this.raft = new Raft({
+      replica: recovered.replica,
+      prng: options.prng,
+      hardState: recovered.hardState,
+      snapshot: recovered.snapshot,
+      entries: recovered.entries,
+      terms: recovered.terms,
+      firstIndex: recovered.firstIndex,
+      lastIndex: recovered.lastIndex,
+      configuration: tailConfiguration,
+      applied: recovered.snapshot.index,
+      electionTicks: options.electionTicks,
+      heartbeatTicks: 1,
+      suspect: recovered.suspect,
+    });
+    for (const entry of recovered.entries) this.observe(entry);
+    this.applier = new Applier(recovered.snapshot.index);
+    this.snapshots = new Snapshots(this, options.snapshotLogBytes ?? limits.snapshotLogBytes, this.host);
+  }
+
+  /** Loads the newest snapshot and takes up the log where it ended. Rejects with CORRUPT when the snapshot is damaged. */
+  static async open(options: ReplicaOptions): Promise<Replica> {
+    const file = options.log.snapshot;
+    const machine = file === undefined ? options.factory.create() : await loadMachine(file, options.factory);
+    return new Replica(options, machine, await configurationBefore(options.log));
+  }
+
+  get id(): ReplicaId {
+    return this.log.recovered.replica;
+  }
+
+  get role(): Role {
+    return this.raft.role;
+  }
+
+  get term(): number {
+    return this.raft.term;
+  }
+
+  get leader(): ReplicaId {
+    return this.raft.leader;
+  }
+
+  get isLeader(): boolean {
+    return this.raft.role === "leader";
+  }
+
+  get applied(): number {
+    return this.applier.applied;
+  }
+
+  get commit(): number {
+    return this.raft.commit;
+  }
+
+  /** Whether this replica leads and has applied the first entry of its term: its derived state is complete. */
+  get isServing(): boolean {
+    return this.isLeader && this.applier.appliedTerm === this.raft.term;
+  }
+
+  /** Whether work waits for `process()`. */
+  get hasWork(): boolean {
+    return this.failure === undefined && (this.raft.hasReady || this.proposals.gathered || this.applier.waiting);
+  }
+
+  tick(): void {
+    if (this.failure !== undefined) return;
+    this.raft.tick();
+    if (this.isServing) for (const command of this.machine.due(this.leaderTime())) this.proposals.add(command, undefined, this.host.clock.wall());
+    this.host.dirty(this);
+  }
+
+  step(message: Message): void {
+    if (this.failure !== undefined) return;
+    this.raft.step(message);
+    this.host.dirty(this);
+  }
+
+  /** Queues a command for this turn's entry. `waiter` hears of its outcome exactly once. */
+  propose(command: Uint8Array, waiter: Waiter | undefined): void {
+    if (this.failure !== undefined) waiter?.fail(this.failure);
+    else if (!this.isLeader) waiter?.fail(this.notLeader());
+    else {
+      this.proposals.add(command, waiter, this.host.clock.wall());
+      this.host.dirty(this);
+    }
+  }
+
+  /** Runs the waiter once the applied state is proven to reflect all that was acknowledged before this call. */
+  read(waiter: ReadWaiter): void {
+    if (this.failure !== undefined) waiter.fail(this.failure);
+    else if (!this.isLeader) waiter.fail(this.notLeader());
+    else {
+      this.reads.add(waiter);
+      this.host.dirty(this);
+    }
+  }
+
+  changeConfiguration(changes: readonly ConfigurationChange[]): ProposeResult {
+    const result = this.raft.changeConfiguration(changes);
+    this.host.dirty(this);
+    return result;
+  }
+
+  transfer(target: ReplicaId): boolean {
+    const begun = this.raft.transfer(target);
+    this.host.dirty(this);
+    return begun;
+  }
+
+  campaign(): void {
+    this.raft.campaign();
+    this.host.dirty(this);
+  }
+
+  stepDown(): void {
+    this.raft.stepDown();
+    this.host.dirty(this);
+  }
+
+  leaderLost(leader: ReplicaId): void {
+    this.raft.leaderLost(leader);
+    this.host.dirty(this);
+  }
+
+  leaderBack(leader: ReplicaId): void {
+    this.raft.leaderBack(leader);
+    this.host.dirty(this);
+  }
+
+  snapshotSent(to: ReplicaId, index: number): void {
+    this.snapshots.transferEnded(to);
+    this.raft.snapshotSent(to, index);
+    this.host.dirty(this);
+  }
+
+  snapshotFailed(to: ReplicaId): void {
+    this.snapshots.transferEnded(to);
+    this.raft.snapshotFailed(to);
+    this.host.dirty(this);
+  }
+
+  /** All chunks of a snapshot from the leader are on this disk: raft decides whether it is still wanted. */
+  snapshotReceived(file: SnapshotFile, from: ReplicaId, term: number): void {
+    this.received = file;
+    this.step({ type: "snapshot", from, to: this.id, term, meta: file.meta });
+  }
+
+  status(): ReplicaStatus {
+    const status = this.raft.status();
+    return {
+      group: this.group,
+      replica: this.id,
+      role: status.role,
+      term: status.term,
+      leader: status.leader,
+      commit: status.commit,
+      applied: this.applied,
+      lastIndex: status.lastIndex,
+      revision: this.machine.revision,
+      configuration: status.configuration,
+      suspect: this.log.recovered.suspect,
+      logBytes: this.log.bytesSinceSnapshot,
+      memoryBytes: this.machine.memoryBytes,
+    };
+  }
+
+  raftStatus(): ReturnType<Raft["status"]> {
+    return this.raft.status();
+  }
+
+  /**
+   * Drains raft: queues writes, hands messages to the node, applies what is committed for at most
+   * `budgetMs`. The node calls `storage.flush()` afterwards. What is left keeps the replica dirty.
+   */
+  process(budgetMs: number): void {
+    if (this.failure !== undefined) return;
+    this.flushProposals();
+    this.reads.ask((context) => this.raft.readIndex(context), () => this.notLeader());
+    for (let ready = this.raft.takeReady(); ready !== undefined; ready = this.raft.takeReady()) this.handle(ready);
+    this.noticeChanges();
+    if (!this.installing) this.apply(budgetMs);
+    if (this.hasWork) this.host.dirty(this);
+  }
+
+  private flushProposals(): void {
+    if (!this.proposals.gathered) return;
+    const wall = this.host.clock.wall();
+    for (const batch of this.proposals.take(wall)) {
+      const result = this.raft.propose(batch.data);
+      if (result.accepted) this.proposals.proposed(result.index, result.term, batch);
+      else {
+        const error = this.refusal(result.reason);
+        for (const waiter of batch.waiters) waiter?.fail(error);
+      }
+    }
+  }
+
+  private handle(ready: Ready): void {
+    for (const message of ready.messages) this.host.send(this.group, message);
+    if (ready.snapshot !== undefined) this.install(ready);
+    else if (ready.hardState !== undefined || ready.entries.length > 0) {
+      for (const entry of ready.entries) this.observe(entry);
+      this.log.append({ hardState: ready.hardState, entries: ready.entries }, () => this.persisted(ready));
+    } else if (ready.messagesAfterPersist.length > 0 || ready.number > 0) this.log.append({ hardState: undefined, entries: [] }, () => this.persisted(ready));
+    if (ready.trusted) this.log.trust();
+    if (ready.committed.length > 0) {
+      this.applier.add(ready.committed);
+      this.log.committed(ready.committed[ready.committed.length - 1]?.index ?? 0);
+    }
+    for (const state of ready.readStates) this.reads.confirm(state.context, state.index, this.applied);
+    for (const context of ready.readsDropped) this.reads.drop(context, () => this.notLeader());
+    for (const fetch of ready.fetches) void this.fetch(fetch.to, fetch.from, fetch.maxBytes);
+    for (const request of ready.snapshots) this.snapshots.send(request.to, request.minIndex);
+  }
+
+  /** Everything up to this write is durable: only now may its answers leave and its entries count. */
+  private persisted(ready: Ready): void {
+    if (this.failure !== undefined) return;
+    for (const message of ready.messagesAfterPersist) this.host.send(this.group, message);
+    if (ready.number > 0) this.raft.persisted(ready.number);
+    this.host.dirty(this);
+  }
+
+  private async fetch(to: ReplicaId, from: number, maxBytes: number): Promise<void> {
+    try {
+      this.raft.supply(to, await this.log.read(from, this.raft.status().lastIndex, maxBytes));
+    } catch (error) {
+      this.host.logger.warn("old entries could not be read; the follower gets a snapshot", { group: this.group, from, error: String(error) });
+      this.raft.fetchFailed(to);
+    }
+    this.host.dirty(this);
+  }
+
+  private observe(entry: Entry): void {
+    if (entry.kind === EntryKind.normal && entry.data.length > 0) this.proposals.observeTimestamp(readEntry(entry.data).timestamp);
+  }
+
+  private noticeChanges(): void {
+    const { role, term, leader } = this.raft;
+    if (role === this.seenRole && term === this.seenTerm && leader === this.seenLeader) return;
+    const lost = this.seenRole === "leader" && (role !== "leader" || term !== this.seenTerm);
+    this.seenRole = role;
+    this.seenTerm = term;
+    this.seenLeader = leader;
+    if (lost) {
+      this.machine.follow();
+      this.proposals.refuse(() => this.notLeader());
+      this.proposals.abandon(() => this.lostLeadership());
+      this.reads.failAll(() => this.notLeader());
+    }
+    this.host.changed(this);
+  }
+
+  private apply(budgetMs: number): void {
+    if (!this.applier.waiting) return;
+    const { clock } = this.host;
+    const deadline = clock.now() + budgetMs;
+    const before = this.applied;
+    try {
+      do this.applyEntry(this.applier.take());
+      while (this.applier.waiting && clock.now() < deadline);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    if (this.applied === before) return;
+    this.raft.applied(this.applied);
+    this.host.applied(this);
+    this.reads.applied(this.applied);
+    this.snapshots.maybe();
+  }
+
+  private applyEntry(entry: Entry): void {
+    const waiters = this.proposals.claim(entry.index, entry.term);
+    if (entry.kind === EntryKind.configuration) {
+      this.configuration = decodeConfiguration(entry.data);
+      this.host.changed(this);
+    } else if (entry.data.length > 0) {
+      const { timestamp, commands } = readEntry(entry.data);
+      const meta = { index: entry.index, term: entry.term, position: 0, timestamp };
+      for (const command of commands) {
+        const reply = this.machine.apply(command, meta);
+        waiters?.[meta.position]?.reply(reply);
+        meta.position++;
+      }
+    }
+    this.applier.done(entry);
+    (this.machine as Partial<WatchableMachine>).publish?.();
+    if (this.isLeader && entry.term === this.raft.term && entry.kind === EntryKind.normal && entry.data.length === 0) this.machine.lead(this.leaderTime());
+  }
+
+  leaderTime(): LeaderTime {
+    const { clock } = this.host;
+    return { nowMs: clock.now(), wallMs: clock.wall(), term: this.raft.term };
+  }
+
+  /** Log and state are replaced as one: nothing is applied until the new machine stands. */
+  private install(ready: Ready): void {
+    const file = this.received;
+    const meta = ready.snapshot;
+    const hardState = ready.hardState ?? this.raft.hardState;
+    if (file === undefined || meta === undefined || file.meta.index !== meta.index) {
+      this.fail(new Error("raft installs a snapshot that was not received"));
+      return;
+    }
+    this.received = undefined;
+    this.installing = true;
+    this.applier.reset(meta.index, meta.term);
+    this.proposals.abandon(() => this.lostLeadership());
+    let durable = false;
+    let machine: Machine | undefined;
+    const finish = (): void => {
+      if (!durable || machine === undefined || this.failure !== undefined) return;
+      this.machine = machine;
+      this.configuration = meta.configuration;
+      this.installing = false;
+      this.raft.applied(meta.index);
+      this.host.replaced(this);
+      this.host.changed(this);
+      this.host.dirty(this);
+    };
+    this.log.install(file, hardState, false, () => {
+      durable = true;
+      this.persisted(ready);
+      finish();
+    });
+    loadMachine(file, this.factory).then(
+      (loaded) => {
+        machine = loaded;
+        finish();
+      },
+      (error: unknown) => this.fail(error),
+    );
+  }
+
+  /** Stops the group on this node. The others go on. */
+  fail(cause: unknown): void {
+    if (this.failure !== undefined) return;
+    const upgrade = cause instanceof Error && cause.name === "UpgradeRequired";
+    const text = cause instanceof Error ? cause.message : String(cause);
+    this.failure = new UnumError(upgrade ? "UPGRADE_REQUIRED" : "MACHINE_FAILED", `group ${this.group} stopped on this node: ${text}`, { cause });
+    this.proposals.refuse(() => this.notLeader());
+    this.proposals.abandon(() => this.lostLeadership());
+    this.reads.failAll(() => this.notLeader());
+    this.host.stopped(this, this.failure);
+  }
+
+  /** The node stops, or the replica is removed: nobody is left waiting. */
+  close(error: UnumError): void {
+    this.failure ??= error;
+    this.proposals.refuse(() => error);
+    this.proposals.abandon(() => error);
+    this.reads.failAll(() => error);
+    this.snapshots.close();
+  }
+
+  /** Called by `Snapshots` once a snapshot is durable. */
+  compacted(file: SnapshotFile, keepFrom: number): void {
+    this.raft.compacted(file.meta);
+    this.log.release(Math.min(file.meta.index, keepFrom - 1));
+    this.host.dirty(this);
+  }
+
+  get appliedTerm(): number {
+    return this.applier.appliedTerm;
+  }
+
+  private notLeader(): UnumError {
+    return new UnumError("NOT_LEADER", undefined, { details: { group: this.group, leader: this.raft.leader, term: this.raft.term } });
+  }
+
+  private lostLeadership(): UnumError {
+    return new UnumError("UNKNOWN_OUTCOME", "The leader was replaced before the command was committed; it may still be.", { details: { group: this.group } });
+  }
+
+  private refusal(reason: string): UnumError {
+    switch (reason) {
+      case "overloaded":
+        return new UnumError("OVERLOADED", "Too many bytes are proposed and not yet committed in this group.");
+      case "too-large":
+        return new UnumError("TOO_LARGE");
+      case "transferring":
+        return new UnumError("NOT_LEADER", "Leadership is being handed over.", { details: { group: this.group } });
+      default:
+        return this.notLeader();
+    }
+  }
+}
+
+/**
+ * The configuration as of the entry before the tail that recovery left in memory: the newest one
+ * among the older entries on disk, else the snapshot's.
+ */
+async function configurationBefore(log: GroupLog): Promise<Configuration | undefined> {
+  const { entries, firstIndex, snapshot, lastIndex } = log.recovered;
+  const end = entries[0]?.index ?? lastIndex + 1;
+  let found: Configuration | undefined;
+  for (let at = Math.max(firstIndex, snapshot.index + 1); at < end; ) {
+    const older = await log.read(at, end - 1, limits.snapshotStepBytes);
+    for (const entry of older) if (entry.kind === EntryKind.configuration) found = decodeConfiguration(entry.data);
+    at += older.length;
+    if (older.length === 0) break;
+  }
+  return found;
+}

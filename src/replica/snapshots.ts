@@ -1,0 +1,87 @@
+import { limits } from "../base/index.ts";
+import type { ReplicaId } from "../base/index.ts";
+import type { Machine, MachineFactory } from "../machine/index.ts";
+import type { SnapshotFile } from "../storage/index.ts";
+import type { Replica } from "./replica.ts";
+import type { ReplicaHost } from "./types.ts";
+
+/** Builds a machine from a snapshot file, a step at a time, so that the node goes on meanwhile. */
+export async function loadMachine(file: SnapshotFile, factory: MachineFactory): Promise<Machine> {
+  const restorer = factory.restore();
+  for (let at = 0; at < file.bytes; ) {
+    const chunk = await file.read(at, Math.min(limits.snapshotStepBytes, file.bytes - at));
+    restorer.push(chunk);
+    at += chunk.length;
+  }
+  return restorer.finish();
+}
+
+/** When a replica's snapshot is taken, which one goes to whom, and how much log stays behind it. */
+export class Snapshots {
+  private readonly replica: Replica;
+  private readonly host: ReplicaHost;
+  private readonly logBytes: number;
+  private saving = false;
+  private readonly cancel = { aborted: false };
+  /** Followers that wait for a snapshot, with the index that it must reach at least. */
+  private readonly wanted = new Map<ReplicaId, number>();
+  /** Followers that receive one now: the log from its index + 1 on is kept for them. */
+  private readonly sending = new Map<ReplicaId, number>();
+
+  constructor(replica: Replica, logBytes: number, host: ReplicaHost) {
+    this.replica = replica;
+    this.logBytes = logBytes;
+    this.host = host;
+  }
+
+  /** Takes a snapshot when the log since the last one has grown past its limit. */
+  maybe(): void {
+    const last = this.replica.log.snapshot?.bytes ?? 0;
+    if (this.replica.log.bytesSinceSnapshot > Math.max(this.logBytes, last)) void this.save();
+  }
+
+  send(to: ReplicaId, minIndex: number): void {
+    const file = this.replica.log.snapshot;
+    if (file !== undefined && file.meta.index >= minIndex) {
+      this.sending.set(to, file.meta.index);
+      this.host.sendSnapshot(this.replica, to, file);
+    } else {
+      this.wanted.set(to, minIndex);
+      void this.save();
+    }
+  }
+
+  transferEnded(to: ReplicaId): void {
+    this.sending.delete(to);
+  }
+
+  close(): void {
+    this.cancel.aborted = true;
+  }
+
+  private async save(): Promise<void> {
+    if (this.saving || this.cancel.aborted || this.replica.failure !== undefined) return;
+    const { replica } = this;
+    if (replica.applied === 0 || replica.applied === replica.log.snapshot?.meta.index) return;
+    this.saving = true;
+    const source = replica.machine.snapshot();
+    const meta = { index: replica.applied, term: replica.appliedTerm, configuration: replica.configuration };
+    try {
+      const file = await replica.log.saveSnapshot(meta, () => source.next(limits.snapshotStepBytes), this.cancel);
+      if (!this.cancel.aborted) {
+        replica.compacted(file, Math.min(meta.index + 1, ...this.sending.values()));
+        for (const [to, minIndex] of this.wanted) {
+          this.wanted.delete(to);
+          this.send(to, minIndex);
+        }
+      }
+    } catch (error) {
+      if (!this.cancel.aborted) this.host.logger.error("snapshot failed; the log is kept and another is tried later", { group: replica.group, error: String(error) });
+      for (const to of this.wanted.keys()) replica.snapshotFailed(to);
+      this.wanted.clear();
+    } finally {
+      source.release();
+      this.saving = false;
+    }
+  }
+}

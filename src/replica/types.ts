@@ -1,0 +1,56 @@
+import type { GroupId, ReplicaId, UnumError } from "../base/index.ts";
+import type { Clock, Logger } from "../ports/index.ts";
+import type { Configuration, Message } from "../raft/index.ts";
+import type { SnapshotFile } from "../storage/index.ts";
+import type { Replica } from "./replica.ts";
+
+/**
+ * Who waits for the outcome of one command or read. An object rather than a promise or a closure:
+ * on the hot path there is one per request, and its owner has one anyway.
+ */
+export interface Waiter {
+  /** The machine's reply. */
+  reply(bytes: Uint8Array): void;
+  fail(error: UnumError): void;
+}
+
+/** A linearizable read: `run` is called when the applied state reflects everything acknowledged before it was asked. */
+export interface ReadWaiter {
+  run(): void;
+  fail(error: UnumError): void;
+}
+
+/** What a replica asks of the node that it lives on. */
+export interface ReplicaHost {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** There is work for the end of this turn. Idempotent within a turn. */
+  dirty(replica: Replica): void;
+  send(group: GroupId, message: Message): void;
+  /** Streams a snapshot to another replica; then `replica.snapshotSent` or `snapshotFailed`. */
+  sendSnapshot(replica: Replica, to: ReplicaId, file: SnapshotFile): void;
+  /** Role, term, leader or the applied configuration changed. */
+  changed(replica: Replica): void;
+  /** Commands were applied: watchers, stale reads and the runtime's view of the state may move on. */
+  applied(replica: Replica): void;
+  /** The state was replaced by a snapshot: whoever held the old machine lets go of it. */
+  replaced(replica: Replica): void;
+  /** The group is stopped on this node (a machine failed, an upgrade is required): it serves nothing from here on. */
+  stopped(replica: Replica, error: UnumError): void;
+}
+
+export interface ReplicaStatus {
+  readonly group: GroupId;
+  readonly replica: ReplicaId;
+  readonly role: string;
+  readonly term: number;
+  readonly leader: ReplicaId;
+  readonly commit: number;
+  readonly applied: number;
+  readonly lastIndex: number;
+  readonly revision: number;
+  readonly configuration: Configuration;
+  readonly suspect: boolean;
+  readonly logBytes: number;
+  readonly memoryBytes: number;
+}

@@ -1,0 +1,226 @@
+import { UnumError, defaultGroup, systemGroup } from "../base/index.ts";
+import type { GroupId, NodeId } from "../base/index.ts";
+import { decodeReply, queryBytes } from "../machine/index.ts";
+import type { SystemGroup } from "../machine/index.ts";
+import type { Replica } from "../replica/index.ts";
+import { Method, decodeAdminRequest, decodeAdminResponse, encodeAdminRequest, encodeAdminResponse } from "../wire/index.ts";
+import type { AdminRequest, AdminResponse, ClusterStatus, GroupStatus, LeaderTransfer, MemberStatus, NodeStatus, ReplicaReport } from "../wire/index.ts";
+import type { Call } from "./connection.ts";
+import { memberNotFound } from "./controller.ts";
+import type { Member } from "./directory.ts";
+import { asUnumError } from "./node.ts";
+import type { UnumNode } from "./node.ts";
+import { featureLevel, isLoopback } from "./options.ts";
+
+const askMs = 700;
+
+/** The rare requests: status, members, removal, transfer, leaving. JSON in, JSON out. */
+export class Admin {
+  private readonly node: UnumNode;
+
+  constructor(node: UnumNode) {
+    this.node = node;
+  }
+
+  handle(call: Call): void {
+    const request = decodeAdminRequest(call.request.body);
+    this.answer(request, call).then(
+      (response) => {
+        if (response !== undefined) call.reply(encodeAdminResponse(response));
+      },
+      (error: unknown) => call.fail(asUnumError(error)),
+    );
+  }
+
+  private async answer(request: AdminRequest, call: Call): Promise<AdminResponse | undefined> {
+    switch (request.op) {
+      case "node-status":
+        return { op: request.op, node: await this.nodeStatus() };
+      case "status":
+        return { op: request.op, status: await this.clusterStatus() };
+      case "members":
+        return { op: request.op, members: await this.members() };
+      case "keyspaces":
+        return { op: request.op, keyspaces: [...(this.node.directory?.state?.keyspaces ?? [])].map(([name, group]) => ({ name, group })) };
+      case "remove-member":
+        return { op: request.op, member: await this.remove(request.member, call) };
+      case "transfer-leader":
+        return { op: request.op, transfers: await this.transfer(request.group, request.to, call) };
+      case "leave":
+        void this.node.leave(remainingMs(call, this.node)).catch((error: unknown) => this.node.platform.logger.error("leaving failed", { error: String(error) }));
+        return { op: request.op };
+      case "stop-writes":
+        throw new UnumError("UNSUPPORTED", "Stopping writes by hand is not built yet.");
+      default:
+        throw new UnumError("UNSUPPORTED");
+    }
+  }
+
+  private async remove(nameOrId: string, call: Call): Promise<MemberStatus> {
+    const member = this.node.directory?.find(nameOrId);
+    if (member === undefined) throw memberNotFound(nameOrId);
+    const before = this.describe(member, null, new Set());
+    await this.node.removeMember(member.node, remainingMs(call, this.node));
+    return { ...before, state: "removed" };
+  }
+
+  /** Each leader of a group hands over itself: the request visits the nodes that lead. */
+  private async transfer(group: number | null, to: string | null, call: Call): Promise<LeaderTransfer[]> {
+    const target = to === null ? undefined : this.node.directory?.find(to);
+    if (to !== null && target === undefined) throw memberNotFound(to);
+    const groups = group === null ? [...(this.node.directory?.state?.groups.keys() ?? [])] : [group as GroupId];
+    const transfers: LeaderTransfer[] = [];
+    for (const id of groups) {
+      const leader = this.node.leaders.get(id);
+      if (leader === undefined) {
+        if (group !== null) throw new UnumError("NO_LEADER", `Group ${id} has no leader now.`);
+        continue;
+      }
+      if (leader === target?.node) continue;
+      if (leader === this.node.nodeId) transfers.push(await this.transferHere(id, target?.node, remainingMs(call, this.node)));
+      else if (group !== null && !call.request.forwarded) {
+        const body = encodeAdminRequest({ op: "transfer-leader", group: id, to });
+        const answer = await this.node.router.ask(leader, { method: Method.admin, group: id, body }, remainingMs(call, this.node));
+        transfers.push(...decodeAdminResponse("transfer-leader", answer).transfers);
+      }
+    }
+    return transfers;
+  }
+
+  private async transferHere(group: GroupId, to: NodeId | undefined, timeoutMs: number): Promise<LeaderTransfer> {
+    const replica = this.node.groups.get(group);
+    const { clock } = this.node.platform;
+    const deadline = clock.now() + Math.min(timeoutMs, 5_000);
+    const target = to === undefined ? (replica === undefined ? undefined : this.node.successorOf(replica)) : this.replicaOn(group, to);
+    if (replica === undefined || target === undefined) throw new UnumError("INVALID_ARGUMENT", `No other voter of group ${group} can take over now.`);
+    if (!replica.configuration.voters.includes(target)) throw new UnumError("INVALID_ARGUMENT", "Only a voter can lead.");
+    replica.transfer(target);
+    while (clock.now() < deadline) {
+      await new Promise<void>((resolve) => void clock.after(5, resolve));
+      const leader = this.node.leaders.get(group);
+      if (!replica.isLeader && leader !== undefined && leader !== this.node.nodeId) return { group, from: this.node.nodeId, to: leader };
+    }
+    throw new UnumError("TIMEOUT", "Leadership was not handed over in time; the leader has gone on.", { outcome: "unknown" });
+  }
+
+  private replicaOn(group: GroupId, node: NodeId): SystemGroup["replicas"][number]["replica"] | undefined {
+    return this.node.directory?.group(group)?.replicas.find((candidate) => candidate.node === node)?.replica;
+  }
+
+  async nodeStatus(): Promise<NodeStatus> {
+    const { node } = this;
+    const { options } = node;
+    const replicas: ReplicaReport[] = [];
+    for (const replica of node.groups.all()) replicas.push(this.report(replica));
+    replicas.sort((a, b) => a.group - b.group);
+    return {
+      node: node.nodeId, name: options.name, address: node.address, zone: options.zone,
+      cluster: node.identity.value.cluster ?? "", version: options.version, featureLevel,
+      insecure: options.insecure && !isLoopback(options.listen.host), ephemeral: options.ephemeral,
+      uptimeMs: Math.round(node.platform.clock.now() - node.startedMs),
+      memoryBytes: options.residentBytes(), memoryBudgetBytes: options.memoryBudgetBytes,
+      diskFreeBytes: await node.platform.disk.freeBytes(),
+      clients: node.gate.clients, watches: node.watches.count, clockOffsetMs: null,
+      operations: { ...node.gate.counters }, replicas,
+    };
+  }
+
+  private report(replica: Replica): ReplicaReport {
+    const status = replica.status();
+    const learner = !status.configuration.voters.includes(status.replica) && !status.configuration.outgoing.includes(status.replica);
+    const role = replica.failure !== undefined ? "stopped" : learner && status.role === "follower" ? "learner" : (status.role as ReplicaReport["role"]);
+    return {
+      group: replica.group, name: this.nameOf(replica.group), replica: status.replica, role, term: status.term,
+      leader: status.leader === 0 ? null : (this.node.directory?.nodeOf(replica.group, status.leader) ?? null),
+      commit: status.commit, applied: status.applied, lastIndex: status.lastIndex, revision: status.revision,
+      suspect: status.suspect, logBytes: status.logBytes, memoryBytes: status.memoryBytes,
+    };
+  }
+
+  private nameOf(group: GroupId): string {
+    return group === systemGroup ? "system" : (this.node.directory?.group(group)?.name ?? `group-${group}`);
+  }
+
+  private async reportOf(member: Member): Promise<NodeStatus | null> {
+    if (member.node === this.node.nodeId) return this.nodeStatus();
+    if (!this.node.links.isConnected(member.node)) return null;
+    try {
+      const answer = await this.node.router.ask(member.node, { method: Method.admin, group: systemGroup, body: encodeAdminRequest({ op: "node-status" }) }, askMs);
+      return decodeAdminResponse("node-status", answer).node;
+    } catch (error) {
+      this.node.platform.logger.debug("a member did not report in time", { node: member.node, error: String(error) });
+      return null;
+    }
+  }
+
+  private describe(member: Member, report: NodeStatus | null, voters: ReadonlySet<NodeId>): MemberStatus {
+    const self = member.node === this.node.nodeId;
+    const silent = this.node.links.silentMs(member.node);
+    const role = voters.has(member.node) ? "voter" : this.node.directory?.nodesOf(systemGroup).includes(member.node) === true ? "learner" : "none";
+    const up = self || report !== null;
+    return {
+      node: member.node, name: member.name, address: member.address, zone: member.zone, role,
+      state: up ? "up" : "down", downMs: up ? null : Number.isFinite(silent) ? Math.round(silent) : Math.round(this.node.platform.clock.now() - this.node.startedMs),
+      ephemeral: member.ephemeral, featureLevel: member.featureLevel, report,
+    };
+  }
+
+  async members(): Promise<MemberStatus[]> {
+    const members = [...(this.node.directory?.members().values() ?? [])];
+    const voters = new Set(this.votersOf(systemGroup));
+    const described = await Promise.all(members.map(async (member) => this.describe(member, await this.reportOf(member), voters)));
+    return described.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.node < b.node ? -1 : 1));
+  }
+
+  private votersOf(group: GroupId): NodeId[] {
+    const replica = this.node.groups.get(group);
+    const ids = replica?.configuration.voters ?? this.node.directory?.group(group)?.initialVoters ?? [];
+    return ids.map((id) => this.node.directory?.nodeOf(group, id)).filter((id) => id !== undefined);
+  }
+
+  async clusterStatus(): Promise<ClusterStatus> {
+    const members = await this.members();
+    const up = new Set(members.filter((member) => member.state === "up").map((member) => member.node));
+    const groups: GroupStatus[] = [];
+    for (const group of this.node.directory?.state?.groups.values() ?? []) groups.push(this.groupStatus(group, members, up));
+    groups.sort((a, b) => a.group - b.group);
+    const data = groups.find((group) => group.group === defaultGroup);
+    const node = await this.nodeStatus();
+    return {
+      cluster: node.cluster, node: node.node, name: node.name, featureLevel,
+      insecure: members.some((member) => member.report?.insecure === true),
+      revision: data?.revision ?? 0, voters: data?.voters.length ?? 0, votersUp: data?.votersUp ?? 0,
+      quorum: groups.length > 0 && groups.every((group) => group.quorum),
+      canLose: groups.length === 0 ? 0 : Math.min(...groups.map((group) => group.canLose)),
+      members, groups,
+    };
+  }
+
+  private groupStatus(group: SystemGroup, members: readonly MemberStatus[], up: ReadonlySet<string>): GroupStatus {
+    const reports = members.flatMap((member) => (member.report?.replicas ?? []).filter((report) => report.group === group.group).map((report) => ({ node: member.node, report })));
+    const leading = reports.filter(({ report }) => report.role === "leader").sort((a, b) => b.report.term - a.report.term)[0];
+    const best = leading?.report ?? reports.map(({ report }) => report).sort((a, b) => b.applied - a.applied)[0];
+    const voters = this.node.groups.get(group.group) === undefined ? group.replicas.slice(0, group.wanted).map(({ node }) => node) : this.votersOf(group.group);
+    const votersUp = voters.filter((id) => up.has(id)).length;
+    const needed = Math.floor(voters.length / 2) + 1;
+    const fill = this.fill(group.group);
+    return {
+      group: group.group, name: this.nameOf(group.group), leader: leading?.node ?? null, term: best?.term ?? 0,
+      commit: best?.commit ?? 0, applied: best?.applied ?? 0, revision: best?.revision ?? 0,
+      voters, learners: group.replicas.map(({ node }) => node).filter((id) => !voters.includes(id)), votersUp,
+      quorum: voters.length > 0 && votersUp >= needed, canLose: Math.max(0, votersUp - needed), ...fill, writesStopped: false,
+    };
+  }
+
+  private fill(group: GroupId): { bytes: number; maxBytes: number } {
+    const replica = this.node.groups.get(group);
+    if (replica === undefined || group === systemGroup) return { bytes: replica?.machine.memoryBytes ?? 0, maxBytes: 0 };
+    const reply = decodeReply(replica.machine.query(queryBytes({ kind: "summary" })));
+    if (!reply.ok || reply.result.kind !== "summary") return { bytes: replica.machine.memoryBytes, maxBytes: 0 };
+    return { bytes: reply.result.summary.bytes, maxBytes: reply.result.summary.maxBytes };
+  }
+}
+
+function remainingMs(call: Call, node: UnumNode): number {
+  return Math.max(1, call.deadlineMs - node.platform.clock.now());
+}

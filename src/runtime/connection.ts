@@ -1,0 +1,218 @@
+import { MalformedBytes, UnumError, limits } from "../base/index.ts";
+import {
+  FrameType, Slab, decodeCancel, decodeCredit, decodeRequest, encodeEnd, encodeErrorResponse, encodeItem, encodeOkResponse, toWireError,
+} from "../wire/index.ts";
+import type { Answer, Carrier, Request } from "../wire/index.ts";
+
+/** Something on a connection that lasts: a watch, a backup. */
+export interface ServerStream {
+  /** The other side can take this many more bytes. */
+  credit(bytes: number): void;
+  /** The other side does not want it any more, or is gone. Sends nothing. */
+  cancel(): void;
+}
+
+export interface ConnectionHandlers {
+  onRequest(call: Call): void;
+  onClose(connection: ServerConnection): void;
+}
+
+/**
+ * One request in progress at this node. It answers exactly once; answers after a cancellation or
+ * after the connection's end go nowhere.
+ */
+export class Call {
+  readonly connection: ServerConnection;
+  readonly request: Request;
+  /** By this node's monotonic clock. */
+  readonly deadlineMs: number;
+  private open = true;
+
+  constructor(connection: ServerConnection, request: Request, deadlineMs: number) {
+    this.connection = connection;
+    this.request = request;
+    this.deadlineMs = deadlineMs;
+  }
+
+  get isOpen(): boolean {
+    return this.open;
+  }
+
+  reply(bytes: Uint8Array): void {
+    if (!this.open) return;
+    this.open = false;
+    this.connection.answer(this, bytes, undefined);
+  }
+
+  fail(error: UnumError): void {
+    if (!this.open) return;
+    this.open = false;
+    this.connection.answer(this, undefined, error);
+  }
+
+  /** The answer of another node, passed on as it came. */
+  relay(answer: Answer): void {
+    if (answer.ok) this.reply(answer.body);
+    else this.fail(new UnumError(answer.error.code, answer.error.message, answer.error));
+  }
+
+  abandon(): void {
+    this.open = false;
+  }
+}
+
+/**
+ * The server's side of one client connection: requests in, answers and stream items out, with the
+ * limits of one connection. What the client says beyond them is refused here, before anything is
+ * allocated for it.
+ */
+export class ServerConnection {
+  readonly principal: string;
+  readonly peer: string;
+  private readonly carrier: Carrier;
+  private readonly now: () => number;
+  private readonly handlers: ConnectionHandlers;
+  private readonly calls = new Map<number, Call>();
+  private readonly streams = new Map<number, ServerStream>();
+  private readonly slab = new Slab();
+  private requestBytes = 0;
+  private closed = false;
+  private paused = false;
+
+  constructor(carrier: Carrier, principal: string, now: () => number, handlers: ConnectionHandlers) {
+    this.carrier = carrier;
+    this.principal = principal;
+    this.peer = carrier.peer;
+    this.now = now;
+    this.handlers = handlers;
+  }
+
+  /** Takes over the carrier: called after the handshake. */
+  start(): void {
+    this.carrier.handle({
+      onFrame: (frame) => this.receive(frame),
+      onDrain: () => this.drained(),
+      onClose: () => this.ended(),
+    });
+  }
+
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
+  private receive(frame: Uint8Array): void {
+    if (this.closed) return;
+    try {
+      switch (frame[0]) {
+        case FrameType.request:
+          this.begin(frame);
+          break;
+        case FrameType.cancel: {
+          const { id } = decodeCancel(frame);
+          this.forget(id);
+          break;
+        }
+        case FrameType.credit: {
+          const { id, bytes } = decodeCredit(frame);
+          this.streams.get(id)?.credit(bytes);
+          break;
+        }
+        case FrameType.goodbye:
+          break;
+        default:
+          throw new MalformedBytes(`frame type ${frame[0]} is no client's`);
+      }
+    } catch (error) {
+      if (!(error instanceof MalformedBytes)) throw error;
+      this.send(encodeErrorResponse(0, toWireError(error)));
+      this.close();
+    }
+  }
+
+  private begin(frame: Uint8Array): void {
+    // The carrier's bytes are valid only now; a request lives until it is answered.
+    const request = decodeRequest(frame.slice());
+    if (this.calls.has(request.id) || this.streams.has(request.id)) throw new MalformedBytes(`request ${request.id} is in flight already`);
+    const call = new Call(this, request, this.now() + Math.min(request.remainingMs, limits.deadlineMsMax));
+    this.calls.set(request.id, call);
+    this.requestBytes += request.body.length;
+    if (request.body.length > limits.requestBytesMax) call.fail(new UnumError("TOO_LARGE"));
+    else if (this.calls.size > limits.connectionRequestsMax) call.fail(new UnumError("OVERLOADED", `More than ${limits.connectionRequestsMax} requests are in flight on this connection.`));
+    else if (this.requestBytes > limits.connectionBytesMax) call.fail(new UnumError("OVERLOADED", `More than ${limits.connectionBytesMax} bytes of requests are in flight on this connection.`));
+    else if (this.streams.size > limits.connectionStreamsMax) call.fail(new UnumError("OVERLOADED", `More than ${limits.connectionStreamsMax} streams are open on this connection.`));
+    else this.handlers.onRequest(call);
+  }
+
+  answer(call: Call, body: Uint8Array | undefined, error: UnumError | undefined): void {
+    const { id } = call.request;
+    if (this.calls.get(id) !== call) return;
+    this.calls.delete(id);
+    this.requestBytes -= call.request.body.length;
+    if (body !== undefined) this.send(encodeOkResponse(id, body, this.slab));
+    else if (error !== undefined) this.send(encodeErrorResponse(id, toWireError(error)));
+  }
+
+  /** The call has become a stream: it is answered by items and an end. */
+  stream(call: Call, stream: ServerStream): void {
+    const { id } = call.request;
+    this.calls.delete(id);
+    this.requestBytes -= call.request.body.length;
+    call.abandon();
+    if (this.closed) stream.cancel();
+    else this.streams.set(id, stream);
+  }
+
+  item(id: number, body: Uint8Array): void {
+    if (this.streams.has(id)) this.send(encodeItem(id, body, this.slab));
+  }
+
+  end(id: number, answer: Answer): void {
+    if (this.streams.delete(id)) this.send(encodeEnd(id, answer));
+  }
+
+  send(frame: Uint8Array): void {
+    if (this.closed) return;
+    this.carrier.send(frame);
+    const buffered = this.carrier.bufferedBytes;
+    if (buffered > limits.outputBytesMax) this.carrier.destroy();
+    else if (buffered > limits.streamCreditBytes && !this.paused) {
+      // Whoever does not read its answers is not listened to either.
+      this.paused = true;
+      this.carrier.pause();
+    }
+  }
+
+  private drained(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.carrier.resume();
+  }
+
+  private forget(id: number): void {
+    const call = this.calls.get(id);
+    if (call !== undefined) {
+      this.calls.delete(id);
+      this.requestBytes -= call.request.body.length;
+      call.abandon();
+    }
+    const stream = this.streams.get(id);
+    this.streams.delete(id);
+    stream?.cancel();
+  }
+
+  private ended(): void {
+    if (this.closed) return;
+    this.closed = true;
+    for (const call of this.calls.values()) call.abandon();
+    this.calls.clear();
+    for (const stream of this.streams.values()) stream.cancel();
+    this.streams.clear();
+    this.handlers.onClose(this);
+  }
+
+  /** Sends what is queued, then ends. */
+  close(): void {
+    this.carrier.close();
+    this.ended();
+  }
+}

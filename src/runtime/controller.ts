@@ -1,0 +1,139 @@
+import { UnumError, systemGroup } from "../base/index.ts";
+import type { GroupId, NodeId, ReplicaId } from "../base/index.ts";
+import type { SystemGroup, SystemState } from "../machine/index.ts";
+import type { Replica } from "../replica/index.ts";
+import type { UnumNode } from "./node.ts";
+import { Placement } from "./placement.ts";
+import { planChanges } from "./plan.ts";
+
+/** The system group's copies that vote, at most: more would slow every change and help nobody. */
+const systemVotersMax = 5;
+/** A learner this close to the commit index is caught up. */
+const caughtUpEntries = 1_000;
+/** A replica that the cluster has given up, but whose group did not say so here, is kept for this long. */
+const strayMs = 30_000;
+
+/**
+ * Makes what is follow what shall be. What shall be stands in the system group's state; each group's
+ * leader changes its configuration accordingly, a step at a time, and each node opens and closes
+ * replicas. Every step may be repeated after a crash.
+ */
+export class Controller {
+  private readonly node: UnumNode;
+  private readonly placement: Placement;
+  private readonly strays = new Map<GroupId, number>();
+  private ticks = 0;
+
+  constructor(node: UnumNode) {
+    this.node = node;
+    this.placement = new Placement(node);
+  }
+
+  /** Something about the group changed: its leader looks at it with the next tick. */
+  wake(_group: GroupId): void {
+    this.ticks = 0;
+  }
+
+  tick(): void {
+    // Every tick after a change, else about once a second.
+    if (this.ticks++ % 10 > 2) return;
+    const { state } = this.node.directory ?? {};
+    const system = this.node.groups.get(systemGroup);
+    if (system?.isServing === true) this.placement.run(state);
+    if (state === undefined) return;
+    for (const replica of this.node.groups.all()) {
+      const group = state.groups.get(replica.group);
+      if (group !== undefined && replica.isServing) reconcile(replica, group);
+    }
+    this.removeStrays(state);
+    this.placement.announceSelf(state);
+  }
+
+  /** Opens the replicas that this node shall have. */
+  systemChanged(state: SystemState): void {
+    this.ticks = 0;
+    for (const group of state.groups.values()) {
+      const mine = group.replicas.find((replica) => replica.node === this.node.nodeId);
+      if (mine === undefined || this.node.groups.get(group.group) !== undefined) continue;
+      void this.node.groups.create(group.group, mine.replica, group.initialVoters);
+    }
+  }
+
+  private removeStrays(state: SystemState): void {
+    const now = this.node.platform.clock.now();
+    for (const replica of [...this.node.groups.all()]) {
+      if (replica.group === systemGroup) continue;
+      const group = state.groups.get(replica.group);
+      if (group?.replicas.some((candidate) => candidate.replica === replica.id) === true) {
+        this.strays.delete(replica.group);
+        continue;
+      }
+      const since = this.strays.get(replica.group) ?? now;
+      this.strays.set(replica.group, since);
+      const { learners, outgoing, voters } = replica.configuration;
+      const counted = [...voters, ...outgoing, ...learners].includes(replica.id);
+      if (counted && now - since < strayMs) continue;
+      this.strays.delete(replica.group);
+      this.node.transfers.forget(replica);
+      this.node.groups.destroy(replica.group);
+    }
+  }
+
+  /** Moves every leadership to the most advanced other voter; waits briefly until it has moved. */
+  async handOver(): Promise<void> {
+    const { clock } = this.node.platform;
+    const deadline = clock.now() + 2_000;
+    while (clock.now() < deadline) {
+      const leading = [...this.node.groups.all()].filter((replica) => replica.isLeader && replica.failure === undefined && this.successorOf(replica) !== undefined);
+      if (leading.length === 0) return;
+      for (const replica of leading) {
+        const successor = this.successorOf(replica);
+        if (successor !== undefined && replica.raftStatus().transferee === 0) replica.transfer(successor);
+      }
+      await new Promise<void>((resolve) => void clock.after(10, resolve));
+    }
+  }
+
+  /** The voter that needs least to take over; undefined when there is none that answers. */
+  successorOf(replica: Replica): ReplicaId | undefined {
+    const { configuration, progress } = replica.raftStatus();
+    let best: { id: ReplicaId; match: number } | undefined;
+    for (const id of configuration.voters) {
+      const peer = progress.get(id);
+      if (id === replica.id || peer === undefined || !peer.active) continue;
+      if (best === undefined || peer.match > best.match) best = { id, match: peer.match };
+    }
+    return best?.id;
+  }
+
+  /** Gives this node's membership up: leadership first, then the record in the system group. */
+  async leave(timeoutMs: number): Promise<void> {
+    const members = this.node.directory?.members();
+    if (members === undefined || members.size <= 1) return;
+    await this.handOver();
+    await this.placement.removeNode(this.node.nodeId, timeoutMs);
+  }
+
+  removeNode(id: NodeId, timeoutMs: number): Promise<void> {
+    return this.placement.removeNode(id, timeoutMs);
+  }
+}
+
+/** One step from the configuration that a group has to the one that it shall have. */
+export function reconcile(replica: Replica, group: SystemGroup): void {
+  const { commit, configuration, progress } = replica.raftStatus();
+  if (configuration.outgoing.length > 0) return;
+  const wanted = group.replicas.map((candidate) => candidate.replica);
+  const most = group.group === systemGroup ? systemVotersMax : group.wanted;
+  const ready = (id: ReplicaId): boolean => {
+    if (id === replica.id) return true;
+    const peer = progress.get(id);
+    return peer !== undefined && peer.active && peer.match + caughtUpEntries >= commit && peer.state === "replicate";
+  };
+  const changes = planChanges(configuration, wanted, most, ready);
+  if (changes.length > 0) replica.changeConfiguration(changes);
+}
+
+export function memberNotFound(name: string): UnumError {
+  return new UnumError("MEMBER_NOT_FOUND", `No member has the name or id "${name}".`);
+}

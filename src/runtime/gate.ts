@@ -1,0 +1,248 @@
+import { MalformedBytes, Reader, UnumError, Writer, isUnumError, limits, systemGroup } from "../base/index.ts";
+import type { GroupId } from "../base/index.ts";
+import type { LeaseMachine } from "../machine/index.ts";
+import type { Clock } from "../ports/index.ts";
+import type { Replica } from "../replica/index.ts";
+import { Method, encodePush } from "../wire/index.ts";
+import type { Carrier, Push } from "../wire/index.ts";
+import { admitCommand } from "./admission.ts";
+import { ServerConnection } from "./connection.ts";
+import type { Call } from "./connection.ts";
+
+/** What the gate needs from the node behind it. */
+export interface GateHost {
+  readonly clock: Clock;
+  /** The replica of the group on this node, if it has one. */
+  replica(group: GroupId): Replica | undefined;
+  /** Passes the request on to the group's leader, or says why not. */
+  forward(call: Call): void;
+  /** Methods that are about the cluster rather than one group's log. */
+  keyspace(call: Call): void;
+  admin(call: Call): void;
+  backup(call: Call): void;
+  membership(call: Call): void;
+  watch(call: Call): void;
+  /** For NOT_LEADER: { group, term, leader, address } as far as they are known. */
+  leaderHint(group: GroupId): Readonly<Record<string, unknown>>;
+  /** What a new client is told first. */
+  greeting(): readonly Push[];
+}
+
+/** Counted since the node started. */
+export interface GateCounters {
+  commands: number;
+  queries: number;
+  keepAlives: number;
+  refused: number;
+  expired: number;
+  forwarded: number;
+}
+
+/**
+ * Where requests enter: limits are checked, deadlines begin, and each goes to the replica that can
+ * answer it. Refusal happens only here, before anything is proposed.
+ */
+export class Gate {
+  readonly counters: GateCounters = { commands: 0, queries: 0, keepAlives: 0, refused: 0, expired: 0, forwarded: 0 };
+  private readonly host: GateHost;
+  private readonly connections = new Set<ServerConnection>();
+  /** Waiting for a leader, or for a stale read's revision; looked at on every tick and on changes. */
+  private waiting: Call[] = [];
+
+  constructor(host: GateHost) {
+    this.host = host;
+  }
+
+  get clients(): number {
+    return this.connections.size;
+  }
+
+  accept(carrier: Carrier, principal: string): void {
+    const connection: ServerConnection = new ServerConnection(carrier, principal, () => this.host.clock.now(), {
+      onRequest: (call) => this.begin(call),
+      onClose: () => this.connections.delete(connection),
+    });
+    this.connections.add(connection);
+    for (const push of this.host.greeting()) connection.send(encodePush(push));
+    connection.start();
+  }
+
+  push(push: Push): void {
+    if (this.connections.size === 0) return;
+    const frame = encodePush(push);
+    for (const connection of this.connections) connection.send(frame);
+  }
+
+  private begin(call: Call): void {
+    try {
+      this.dispatch(call);
+    } catch (error) {
+      if (isUnumError(error)) call.fail(error);
+      else if (error instanceof MalformedBytes) call.fail(new UnumError("MALFORMED", error.message));
+      else throw error;
+    }
+  }
+
+  private dispatch(call: Call): void {
+    switch (call.request.method) {
+      case Method.propose:
+        this.propose(call);
+        break;
+      case Method.query:
+        this.query(call);
+        break;
+      case Method.keepAlive:
+        this.keepAlive(call);
+        break;
+      case Method.watch:
+        this.host.watch(call);
+        break;
+      case Method.keyspace:
+        this.host.keyspace(call);
+        break;
+      case Method.admin:
+        this.host.admin(call);
+        break;
+      case Method.backup:
+        this.host.backup(call);
+        break;
+      case Method.membership:
+        this.host.membership(call);
+        break;
+      default:
+        call.fail(new UnumError("UNSUPPORTED", `Method ${String(call.request.method)} is not one of this version.`));
+    }
+  }
+
+  private propose(call: Call): void {
+    const { body, group } = call.request;
+    if (group !== systemGroup || !call.connection.principal.startsWith("node:")) admitCommand(body);
+    const replica = this.host.replica(group);
+    if (replica?.isLeader !== true) {
+      this.elsewhere(call);
+      return;
+    }
+    this.counters.commands++;
+    replica.propose(body, call);
+  }
+
+  private query(call: Call): void {
+    const { request } = call;
+    const replica = this.host.replica(request.group);
+    if (request.stale && replica !== undefined && replica.failure === undefined) {
+      const revision = new Reader(request.body, 0, 8).u64();
+      if (replica.machine.revision >= revision) {
+        this.counters.queries++;
+        call.reply(replica.machine.query(request.body.subarray(8)));
+      } else if (!replica.isLeader && call.deadlineMs - this.host.clock.now() > staleWaitMs && !request.forwarded) this.waiting.push(call);
+      else this.elsewhere(call);
+      return;
+    }
+    if (replica?.isLeader !== true) {
+      this.elsewhere(call);
+      return;
+    }
+    this.counters.queries++;
+    replica.read(new QueryRead(call, replica));
+  }
+
+  private keepAlive(call: Call): void {
+    const replica = this.host.replica(call.request.group);
+    if (replica?.isLeader !== true) {
+      this.elsewhere(call);
+      return;
+    }
+    this.counters.keepAlives++;
+    replica.read(new KeepAliveRead(call, replica));
+  }
+
+  /** The leader is another node, or nobody knows who. */
+  elsewhere(call: Call): void {
+    const { request } = call;
+    if (request.forwarded) {
+      call.fail(new UnumError("NOT_LEADER", undefined, { details: this.host.leaderHint(request.group) }));
+      return;
+    }
+    this.counters.forwarded++;
+    this.host.forward(call);
+  }
+
+  /** No leader is known: the call waits for one, inside its own time. */
+  wait(call: Call): void {
+    if (this.waiting.length < limits.connectionRequestsMax) this.waiting.push(call);
+    else {
+      this.counters.refused++;
+      call.fail(new UnumError("OVERLOADED", "Too many requests wait for a leader."));
+    }
+  }
+
+  /** State of a group moved on here: stale reads that wait for it may run. */
+  applied(_group: GroupId): void {
+    if (this.waiting.some((call) => call.request.stale)) this.retry();
+  }
+
+  /** Tries the waiting calls again: a leader is known, state was applied, or time has passed. */
+  retry(): void {
+    if (this.waiting.length === 0) return;
+    const now = this.host.clock.now();
+    for (const call of this.waiting.splice(0)) {
+      if (!call.isOpen) continue;
+      if (now >= call.deadlineMs) {
+        this.counters.expired++;
+        call.fail(new UnumError("NO_LEADER", "No leader was known within the request's time; nothing was proposed."));
+      } else this.begin(call);
+    }
+  }
+
+  close(): void {
+    this.push({ kind: "leaving" });
+    const error = new UnumError("NODE_STOPPED", "The node has stopped; the request was not proposed.", { outcome: "not-applied", retry: "safe" });
+    for (const call of this.waiting.splice(0)) call.fail(error);
+    for (const connection of [...this.connections]) connection.close();
+    this.connections.clear();
+  }
+}
+
+const staleWaitMs = 1;
+
+class QueryRead {
+  private readonly call: Call;
+  private readonly replica: Replica;
+
+  constructor(call: Call, replica: Replica) {
+    this.call = call;
+    this.replica = replica;
+  }
+
+  run(): void {
+    if (this.call.isOpen) this.call.reply(this.replica.machine.query(this.call.request.body.subarray(8)));
+  }
+
+  fail(error: UnumError): void {
+    this.call.fail(error);
+  }
+}
+
+class KeepAliveRead {
+  private readonly call: Call;
+  private readonly replica: Replica;
+
+  constructor(call: Call, replica: Replica) {
+    this.call = call;
+    this.replica = replica;
+  }
+
+  /** A quorum that was asked after the keep-alive arrived has confirmed this leader. */
+  run(): void {
+    if (!this.call.isOpen) return;
+    const lease = new Reader(this.call.request.body).big64();
+    const machine = this.replica.machine as Partial<LeaseMachine>;
+    const remainingMs = machine.keepAlive?.(lease, this.replica.leaderTime());
+    if (remainingMs === undefined) this.call.fail(new UnumError("LEASE_NOT_FOUND"));
+    else this.call.reply(new Writer(8).u64(Math.floor(remainingMs)).take());
+  }
+
+  fail(error: UnumError): void {
+    this.call.fail(error);
+  }
+}

@@ -1,0 +1,149 @@
+import { UnumError, assert, systemGroup } from "../base/index.ts";
+import type { GroupId, NodeId, Prng, ReplicaId } from "../base/index.ts";
+import type { MachineFactory } from "../machine/index.ts";
+import type { Clock, Logger } from "../ports/index.ts";
+import type { Configuration } from "../raft/index.ts";
+import { Replica } from "../replica/index.ts";
+import type { ReplicaHost } from "../replica/index.ts";
+import type { Storage } from "../storage/index.ts";
+import type { IdentityStore } from "./identity.ts";
+
+export interface GroupsOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly prng: Prng;
+  readonly storage: Storage;
+  readonly identity: IdentityStore;
+  readonly electionTicks: number;
+  readonly snapshotLogBytes: number | undefined;
+  readonly host: ReplicaHost;
+  factory(group: GroupId): MachineFactory;
+  /** A replica was opened and takes part. */
+  opened(replica: Replica): void;
+}
+
+/** How long one replica may apply within a turn before the others, and the sockets, get theirs. */
+const applyBudgetMs = 8;
+
+/** The replicas on this node, and the turn in which they work. */
+export class Groups {
+  private readonly options: GroupsOptions;
+  private readonly replicas = new Map<GroupId, Replica>();
+  private readonly opening = new Map<GroupId, Promise<Replica | undefined>>();
+  private dirty = new Set<Replica>();
+  private closed = false;
+
+  constructor(options: GroupsOptions) {
+    this.options = options;
+  }
+
+  get(group: GroupId): Replica | undefined {
+    return this.replicas.get(group);
+  }
+
+  all(): Iterable<Replica> {
+    return this.replicas.values();
+  }
+
+  get count(): number {
+    return this.replicas.size;
+  }
+
+  /** Opens what the disk holds. Rejects when the system group cannot be opened; others are logged and left out. */
+  async recover(): Promise<void> {
+    const groups = [...this.options.storage.groups.keys()].sort((a, b) => a - b);
+    for (const group of groups) {
+      const replica = await this.open(group);
+      if (replica === undefined && group === systemGroup) throw new UnumError("CORRUPT", "The system group's snapshot on this disk is damaged; the node cannot start from it.");
+    }
+  }
+
+  /**
+   * Makes a new replica of a group. `initialVoters` is the configuration at index 0, equal for every
+   * replica that the group ever has: later ones learn of themselves from the log.
+   */
+  async create(group: GroupId, replica: ReplicaId, initialVoters: readonly ReplicaId[]): Promise<Replica | undefined> {
+    const busy = this.opening.get(group);
+    if (busy !== undefined) return busy;
+    const existing = this.replicas.get(group);
+    if (existing !== undefined) return existing;
+    const made = (async () => {
+      const incarnation = await this.options.identity.nextIncarnation();
+      if (this.closed) return undefined;
+      const configuration: Configuration = { voters: initialVoters, outgoing: [], learners: [], learnersNext: [], autoLeave: false };
+      this.options.storage.create(group, replica, incarnation, { index: 0, term: 0, configuration });
+      this.options.storage.flush();
+      return this.open(group);
+    })();
+    this.opening.set(group, made);
+    try {
+      return await made;
+    } finally {
+      this.opening.delete(group);
+    }
+  }
+
+  private async open(group: GroupId): Promise<Replica | undefined> {
+    const log = this.options.storage.groups.get(group);
+    assert(log !== undefined, `group ${group} is in storage`);
+    const { electionTicks, factory, host, logger, prng, snapshotLogBytes } = this.options;
+    try {
+      const replica = await Replica.open({
+        group, log, factory: factory(group), host, electionTicks,
+        prng: prng.fork(`group ${group} replica ${log.recovered.replica}`),
+        ...(snapshotLogBytes === undefined ? {} : { snapshotLogBytes }),
+      });
+      if (this.closed) return undefined;
+      this.replicas.set(group, replica);
+      this.options.opened(replica);
+      host.dirty(replica);
+      return replica;
+    } catch (error) {
+      logger.error("a replica could not be opened", { group, error: String(error) });
+      return undefined;
+    }
+  }
+
+  /** The replica is no member any more: its data goes. */
+  destroy(group: GroupId): void {
+    const replica = this.replicas.get(group);
+    if (replica === undefined) return;
+    replica.close(new UnumError("NOT_LEADER", "The group has moved away from this node."));
+    this.replicas.delete(group);
+    this.dirty.delete(replica);
+    this.options.storage.destroy(group);
+  }
+
+  markDirty(replica: Replica): void {
+    this.dirty.add(replica);
+  }
+
+  get hasWork(): boolean {
+    return this.dirty.size > 0;
+  }
+
+  /** Everything that gathered since the last turn becomes writes, messages and answers. */
+  process(): void {
+    const dirty = this.dirty;
+    this.dirty = new Set();
+    for (const replica of dirty) if (this.replicas.get(replica.group) === replica) replica.process(applyBudgetMs);
+    this.options.storage.flush();
+  }
+
+  tick(): void {
+    for (const replica of this.replicas.values()) replica.tick();
+  }
+
+  /** Replicas here that follow a leader on the given node. */
+  following(leaderOf: (replica: Replica) => NodeId | undefined, node: NodeId): Replica[] {
+    const found: Replica[] = [];
+    for (const replica of this.replicas.values()) if (!replica.isLeader && leaderOf(replica) === node) found.push(replica);
+    return found;
+  }
+
+  close(error: UnumError): void {
+    this.closed = true;
+    for (const replica of this.replicas.values()) replica.close(error);
+    this.dirty.clear();
+  }
+}

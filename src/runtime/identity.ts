@@ -1,0 +1,127 @@
+import { UnumError, hexId } from "../base/index.ts";
+import type { ClusterId, NodeId } from "../base/index.ts";
+import type { Disk, Random } from "../ports/index.ts";
+import { readIdentity, writeIdentity } from "../storage/index.ts";
+
+/** How a node introduces itself to others. */
+export interface NodeCard {
+  readonly node: NodeId;
+  readonly name: string;
+  readonly address: string;
+  readonly zone: string;
+  /** Drawn when the data directory was made: tells it from another directory under the same id. */
+  readonly incarnation: string;
+  readonly ephemeral: boolean;
+  readonly featureLevel: number;
+}
+
+/** A cluster as one node proposes it. It exists once all members have accepted it. */
+export interface FormingProposal {
+  readonly proposer: NodeId;
+  readonly cluster: ClusterId;
+  /** In ascending order of node id: the first is the proposer. */
+  readonly members: readonly NodeCard[];
+}
+
+/** What a new member needs before its copy of the system group has caught up. */
+export interface Bootstrap {
+  /** Voters of the system group when it was created: the configuration at index 0. */
+  readonly initialVoters: readonly number[];
+  /** The system group's replicas as they were when this node learned of the cluster. */
+  readonly replicas: readonly { readonly replica: number; readonly node: NodeId }[];
+  readonly members: readonly NodeCard[];
+  /** This node's replica of the system group. */
+  readonly replica: number;
+}
+
+/** What a data directory says about its node. Kept twice, with a checksum. */
+export interface Identity {
+  readonly node: NodeId;
+  readonly incarnation: string;
+  /** Undefined until the node is a member. */
+  readonly cluster?: ClusterId;
+  readonly bootstrap?: Bootstrap;
+  /** The one proposal that this node has accepted, recorded before it answered. */
+  readonly accepted?: FormingProposal;
+  /** The system group's replica was durable once: if it is missing now, the directory has lost data. */
+  readonly created?: boolean;
+  /** The node was removed from its cluster; the id never returns. */
+  readonly removed?: boolean;
+  /** Counts replicas created in this directory, so that none reads another's records. */
+  readonly incarnations: number;
+}
+
+export class IdentityStore {
+  private readonly disk: Disk;
+  private current: Identity;
+  private tail: Promise<void> = Promise.resolve();
+
+  private constructor(disk: Disk, current: Identity) {
+    this.disk = disk;
+    this.current = current;
+  }
+
+  /** Reads the directory's identity, or draws a new one and makes it durable. Rejects with CORRUPT when both copies are damaged. */
+  static async open(disk: Disk, random: Random): Promise<IdentityStore> {
+    const found = (await readIdentity(disk)) as Identity | undefined;
+    if (found !== undefined) return new IdentityStore(disk, found);
+    const fresh: Identity = { node: hexId<NodeId>(random.bytes(8)), incarnation: hexId(random.bytes(8)), incarnations: 0 };
+    await writeIdentity(disk, fresh);
+    return new IdentityStore(disk, fresh);
+  }
+
+  get value(): Identity {
+    return this.current;
+  }
+
+  /** Durable when it fulfils; changes are written one after the other. */
+  update(change: Partial<Identity>): Promise<void> {
+    const written = this.tail.then(async () => {
+      const next = { ...this.current, ...change };
+      await writeIdentity(this.disk, next);
+      this.current = next;
+    });
+    this.tail = written.catch(() => undefined);
+    return written;
+  }
+
+  /** Binds this node to a proposal, durably, unless it is bound to another one or is a member already. */
+  accept(proposal: FormingProposal): Promise<boolean> {
+    const written = this.tail.then(async () => {
+      const { accepted, cluster } = this.current;
+      if (accepted?.cluster === proposal.cluster) return true;
+      if (cluster !== undefined || accepted !== undefined) return false;
+      const next = { ...this.current, accepted: proposal };
+      await writeIdentity(this.disk, next);
+      this.current = next;
+      return true;
+    });
+    this.tail = written.then(
+      () => undefined,
+      () => undefined,
+    );
+    return written;
+  }
+
+  /** Forgets an accepted proposal that its proposer has withdrawn. */
+  withdraw(): Promise<void> {
+    const written = this.tail.then(async () => {
+      const { accepted: _, ...next } = this.current;
+      await writeIdentity(this.disk, next);
+      this.current = next;
+    });
+    this.tail = written.catch(() => undefined);
+    return written;
+  }
+
+  /** A number larger than every one before: for a replica about to be created. */
+  async nextIncarnation(): Promise<number> {
+    const next = this.current.incarnations + 1;
+    await this.update({ incarnations: next });
+    return next;
+  }
+}
+
+export function removedError(): UnumError {
+  return new UnumError("REMOVED");
+}

@@ -1,0 +1,178 @@
+import type { GroupId, NodeId, Prng } from "../base/index.ts";
+import type { Clock, Logger, Streams } from "../ports/index.ts";
+import type { Message } from "../raft/index.ts";
+import { FrameType, decodeGroupMessage, decodeHeartbeats, encodeGoodbye, encodeGroupMessage, encodeHeartbeats, heartbeatOf, messageOf } from "../wire/index.ts";
+import type { Carrier, ConnectionPurpose, Heartbeat, Hello } from "../wire/index.ts";
+import { PeerConnection } from "./peer.ts";
+
+export interface LinksOptions {
+  readonly streams: Streams;
+  readonly clock: Clock;
+  readonly prng: Prng;
+  readonly logger: Logger;
+  hello(purpose: ConnectionPurpose): Hello;
+  onMessage(from: NodeId, group: GroupId, message: Message): void;
+  /** A frame of a bulk connection that somebody dialled to us: part of a snapshot for us. `reply` goes back on the same connection. */
+  onBulk(from: NodeId, frame: Uint8Array, reply: (frame: Uint8Array) => void): void;
+  /** A frame that came back on our own bulk connection: an answer to a snapshot that we send. */
+  onBulkAnswer(from: NodeId, frame: Uint8Array): void;
+  /** Our control connection to the node ended without a goodbye; another is being made. */
+  onBroken(node: NodeId): void;
+  /** Our control connection to the node could not be made. */
+  onLost(node: NodeId): void;
+  onBack(node: NodeId): void;
+}
+
+interface Peer {
+  readonly control: PeerConnection;
+  readonly entries: PeerConnection;
+  readonly bulk: PeerConnection;
+  readonly heartbeats: Heartbeat[];
+  lastHeardMs: number;
+}
+
+/**
+ * The connections to the other nodes: one of each class in each direction, so that a heartbeat never
+ * waits behind entries, nor entries behind a snapshot.
+ */
+export class Links {
+  private readonly options: LinksOptions;
+  private readonly peers = new Map<NodeId, Peer>();
+  private readonly inbound = new Set<Carrier>();
+  private readonly withHeartbeats = new Set<Peer>();
+
+  constructor(options: LinksOptions) {
+    this.options = options;
+  }
+
+  /** Who belongs to the cluster, and where: connections to others are closed. */
+  setPeers(peers: ReadonlyMap<NodeId, string>): void {
+    for (const [node, peer] of this.peers) {
+      if (peers.has(node)) continue;
+      this.peers.delete(node);
+      this.withHeartbeats.delete(peer);
+      for (const connection of [peer.control, peer.entries, peer.bulk]) connection.close();
+    }
+    for (const [node, address] of peers) {
+      const peer = this.peers.get(node);
+      if (peer === undefined) this.add(node, address);
+      else for (const connection of [peer.control, peer.entries, peer.bulk]) connection.setAddress(address);
+    }
+  }
+
+  private add(node: NodeId, address: string): void {
+    const { options } = this;
+    const ignore = (): void => undefined;
+    const control = new PeerConnection(options, node, address, "control", {
+      onBroken: () => options.onBroken(node),
+      onLost: () => options.onLost(node),
+      onOpen: () => options.onBack(node),
+      onFrame: ignore,
+    });
+    const entries = new PeerConnection(options, node, address, "entries", { onBroken: ignore, onLost: ignore, onOpen: ignore, onFrame: ignore });
+    const bulk = new PeerConnection(options, node, address, "bulk", { onBroken: ignore, onLost: ignore, onOpen: ignore, onFrame: (frame) => options.onBulkAnswer(node, frame) });
+    this.peers.set(node, { control, entries, bulk, heartbeats: [], lastHeardMs: Number.NEGATIVE_INFINITY });
+    control.dial();
+    entries.dial();
+  }
+
+  isConnected(node: NodeId): boolean {
+    return this.peers.get(node)?.control.isOpen === true;
+  }
+
+  /** Milliseconds since the node was last heard of on a control or entries connection. */
+  silentMs(node: NodeId): number {
+    return this.options.clock.now() - (this.peers.get(node)?.lastHeardMs ?? Number.NEGATIVE_INFINITY);
+  }
+
+  send(to: NodeId, group: GroupId, message: Message): void {
+    const peer = this.peers.get(to);
+    if (peer === undefined) return;
+    const beat = heartbeatOf(group, message);
+    if (beat !== undefined) {
+      peer.heartbeats.push(beat);
+      this.withHeartbeats.add(peer);
+      return;
+    }
+    switch (message.type) {
+      case "append":
+      case "append-response":
+        peer.entries.send(encodeGroupMessage(group, message));
+        break;
+      default:
+        peer.control.send(encodeGroupMessage(group, message));
+    }
+  }
+
+  /** False: no connection now. */
+  sendBulk(to: NodeId, frame: Uint8Array): boolean {
+    return this.peers.get(to)?.bulk.send(frame) ?? false;
+  }
+
+  bulkBufferedBytes(to: NodeId): number {
+    return this.peers.get(to)?.bulk.bufferedBytes ?? 0;
+  }
+
+  dialBulk(to: NodeId): void {
+    this.peers.get(to)?.bulk.dial();
+  }
+
+  isBulkOpen(to: NodeId): boolean {
+    return this.peers.get(to)?.bulk.isOpen === true;
+  }
+
+  /** Heartbeats of all groups of a turn leave as one frame per node. */
+  flush(): void {
+    for (const peer of this.withHeartbeats) peer.control.send(encodeHeartbeats(peer.heartbeats.splice(0)));
+    this.withHeartbeats.clear();
+  }
+
+  /** Takes over a connection that another node opened; it has said who it is. */
+  accept(node: NodeId, purpose: ConnectionPurpose, carrier: Carrier): void {
+    this.inbound.add(carrier);
+    carrier.handle({
+      onFrame: (frame) => this.receive(node, purpose, carrier, frame),
+      onDrain: () => undefined,
+      onClose: () => this.inbound.delete(carrier),
+    });
+    // Whoever reaches us can be reached: do not wait for a back-off to end.
+    this.peers.get(node)?.control.dial();
+  }
+
+  private receive(node: NodeId, purpose: ConnectionPurpose, carrier: Carrier, frame: Uint8Array): void {
+    const peer = this.peers.get(node);
+    if (peer !== undefined) peer.lastHeardMs = this.options.clock.now();
+    try {
+      switch (frame[0]) {
+        case FrameType.heartbeats:
+          for (const beat of decodeHeartbeats(frame)) this.options.onMessage(node, beat.group, messageOf(beat));
+          break;
+        case FrameType.raft: {
+          const { group, message } = decodeGroupMessage(frame, { copy: true });
+          this.options.onMessage(node, group, message);
+          break;
+        }
+        case FrameType.goodbye:
+          for (const connection of [peer?.control, peer?.entries, peer?.bulk]) connection?.saidGoodbye();
+          break;
+        default:
+          if (purpose === "bulk") this.options.onBulk(node, frame, (answer) => carrier.send(answer));
+          else carrier.destroy();
+      }
+    } catch (error) {
+      this.options.logger.warn("a peer sent what cannot be read; its connection is closed", { node, error: String(error) });
+      carrier.destroy();
+    }
+  }
+
+  /** Says goodbye, so that nobody takes the closed connections for a crash, and closes them. */
+  close(): void {
+    for (const peer of this.peers.values()) {
+      peer.control.send(encodeGoodbye("stopping"));
+      for (const connection of [peer.control, peer.entries, peer.bulk]) connection.close();
+    }
+    this.peers.clear();
+    for (const carrier of this.inbound) carrier.close();
+    this.inbound.clear();
+  }
+}

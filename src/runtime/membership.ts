@@ -1,0 +1,242 @@
+import { MalformedBytes, UnumError, hexId, isUnumError, systemGroup, utf8Decode, utf8Encode } from "../base/index.ts";
+import type { ClusterId, NodeId, Prng } from "../base/index.ts";
+import type { Clock, Logger, Random, Streams, Timer } from "../ports/index.ts";
+import { Method } from "../wire/index.ts";
+import type { Hello, Request } from "../wire/index.ts";
+import { Forwarder, forwardAsPromise } from "./forwarder.ts";
+import type { Bootstrap, FormingProposal, IdentityStore, NodeCard } from "./identity.ts";
+import { votersOf } from "./plan.ts";
+
+/** What nodes say to each other before they are members of one cluster. */
+export type MembershipRequest =
+  | { readonly op: "discover"; readonly card: NodeCard }
+  | { readonly op: "accept"; readonly proposal: FormingProposal }
+  | { readonly op: "join"; readonly card: NodeCard };
+
+export type MembershipAnswer =
+  | { readonly op: "discover"; readonly card: NodeCard; readonly cluster: ClusterId | null; /** The proposal that this node makes or has accepted. */ readonly accepted: FormingProposal | null }
+  | { readonly op: "accept"; readonly accepted: boolean }
+  | { readonly op: "join"; readonly cluster: ClusterId; readonly bootstrap: Bootstrap };
+
+export interface MembershipOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly streams: Streams;
+  readonly logger: Logger;
+  readonly prng: Prng;
+  readonly identity: IdentityStore;
+  readonly seeds: readonly string[];
+  readonly expect: number;
+  card(): NodeCard;
+  hello(): Hello;
+  /** The node is a member now: create or open the system group. */
+  joined(cluster: ClusterId, bootstrap: Bootstrap): void;
+  /** It never will be: NAME_IN_USE, TWO_CLUSTERS and the like. */
+  failed(error: UnumError): void;
+}
+
+const roundMs = 200;
+const askTimeoutMs = 1_000;
+
+type Discovery = Extract<MembershipAnswer, { op: "discover" }> & { readonly seed: string };
+
+/**
+ * How an empty node becomes a member: it joins the cluster that a seed knows; if none knows one, the
+ * empty nodes form it. Safety rests on two facts: every node accepts one proposal at a time and
+ * records it before it answers, and a cluster exists only when all of its members have accepted.
+ */
+export class Membership {
+  private readonly options: MembershipOptions;
+  private readonly forwarders = new Map<string, Forwarder>();
+  private timer: Timer | undefined;
+  private closed = false;
+  private waitingSince: number;
+  private saidWaiting = false;
+
+  constructor(options: MembershipOptions) {
+    this.options = options;
+    this.waitingSince = options.clock.now();
+  }
+
+  start(): void {
+    void this.round();
+  }
+
+  close(): void {
+    this.closed = true;
+    this.timer?.cancel();
+    for (const forwarder of this.forwarders.values()) forwarder.close();
+    this.forwarders.clear();
+  }
+
+  private async round(): Promise<void> {
+    try {
+      await this.attempt();
+    } catch (error) {
+      if (isUnumError(error, "NAME_IN_USE", "TWO_CLUSTERS", "REMOVED", "WRONG_CLUSTER", "DISK_FAILED")) {
+        this.close();
+        this.options.failed(error);
+        return;
+      }
+      this.options.logger.debug("forming or joining failed; trying again", { error: String(error) });
+    }
+    if (this.closed) return;
+    this.sayWaiting();
+    this.timer = this.options.clock.after(roundMs + this.options.prng.below(roundMs), () => void this.round());
+  }
+
+  private sayWaiting(): void {
+    const { clock, expect, logger, seeds } = this.options;
+    if (this.saidWaiting || clock.now() - this.waitingSince < 5_000) return;
+    this.saidWaiting = true;
+    logger.warn("no cluster yet: still waiting for a member or for enough empty nodes", { seeds, expect });
+  }
+
+  private async attempt(): Promise<void> {
+    const { identity, seeds } = this.options;
+    if (seeds.length === 0) {
+      await this.found({ proposer: identity.value.node, cluster: this.newCluster(), members: [this.options.card()] });
+      return;
+    }
+    const found = await this.discover();
+    const member = found.find((answer) => answer.cluster !== null);
+    const clusters = new Set(found.map((answer) => answer.cluster).filter((cluster) => cluster !== null));
+    if (clusters.size > 1) throw new UnumError("TWO_CLUSTERS", `The seeds belong to different clusters: ${[...clusters].join(", ")}.`);
+    const { accepted } = identity.value;
+    if (accepted !== undefined && member !== undefined && member.cluster === accepted.cluster) await this.found(accepted);
+    else if (member !== undefined) await this.join(member.seed);
+    else if (accepted === undefined) await this.maybePropose(found);
+    else if (accepted.proposer === identity.value.node) await this.collect(accepted, found);
+    else await this.followProposer(accepted, found);
+  }
+
+  private newCluster(): ClusterId {
+    return hexId<ClusterId>(this.options.random.bytes(8));
+  }
+
+  private async discover(): Promise<Discovery[]> {
+    const asked = this.options.seeds.map(async (seed): Promise<Discovery | undefined> => {
+      try {
+        const answer = await this.ask(seed, { op: "discover", card: this.options.card() });
+        return answer.op === "discover" && answer.card.node !== this.options.identity.value.node ? { ...answer, seed } : undefined;
+      } catch (error) {
+        this.options.logger.debug("a seed does not answer", { seed, error: String(error) });
+        return undefined;
+      }
+    });
+    const unique = new Map<NodeId, Discovery>();
+    for (const answer of await Promise.all(asked)) if (answer !== undefined) unique.set(answer.card.node, answer);
+    return [...unique.values()].sort((a, b) => (a.card.node < b.card.node ? -1 : 1));
+  }
+
+  private async maybePropose(found: readonly Discovery[]): Promise<void> {
+    const { expect, identity } = this.options;
+    const self = this.options.card();
+    const cards = [self, ...found.map((answer) => answer.card)].sort((a, b) => (a.node < b.node ? -1 : 1));
+    const members = cards.slice(0, expect);
+    if (members.length < expect || members[0]?.node !== self.node) return;
+    const proposal: FormingProposal = { proposer: self.node, cluster: this.newCluster(), members };
+    if (await identity.accept(proposal)) await this.collect(proposal, found);
+  }
+
+  /** The proposer's part: when all have accepted, the cluster exists. */
+  private async collect(proposal: FormingProposal, found: readonly Discovery[]): Promise<void> {
+    const self = this.options.identity.value.node;
+    const answers = await Promise.all(
+      proposal.members.map(async (member): Promise<boolean | undefined> => {
+        if (member.node === self) return true;
+        const seed = found.find((answer) => answer.card.node === member.node)?.seed ?? member.address;
+        const answer = await this.ask(seed, { op: "accept", proposal });
+        return answer.op === "accept" ? answer.accepted : undefined;
+      }),
+    );
+    if (answers.every((accepted) => accepted === true)) await this.found(proposal);
+    // Somebody is bound to another proposal. Only the proposer decides, so that it alone may withdraw.
+    else if (answers.includes(false)) await this.options.identity.withdraw();
+  }
+
+  /** An acceptor's part: it is released only by its proposer's word. */
+  private async followProposer(accepted: FormingProposal, found: readonly Discovery[]): Promise<void> {
+    const proposer = found.find((answer) => answer.card.node === accepted.proposer);
+    if (proposer !== undefined && proposer.accepted?.cluster !== accepted.cluster) await this.options.identity.withdraw();
+  }
+
+  private async found(proposal: FormingProposal): Promise<void> {
+    const { identity } = this.options;
+    const position = proposal.members.findIndex((member) => member.node === identity.value.node);
+    const count = votersOf(proposal.members.length);
+    const bootstrap: Bootstrap = {
+      initialVoters: proposal.members.slice(0, count).map((_, index) => index + 1),
+      replicas: proposal.members.map((member, index) => ({ replica: index + 1, node: member.node })),
+      members: proposal.members,
+      replica: position + 1,
+    };
+    await identity.update({ cluster: proposal.cluster, bootstrap, accepted: proposal });
+    this.enter(proposal.cluster, bootstrap);
+  }
+
+  private async join(seed: string): Promise<void> {
+    const answer = await this.ask(seed, { op: "join", card: this.options.card() }, 10_000);
+    if (answer.op !== "join") return;
+    const { identity } = this.options;
+    await identity.withdraw();
+    await identity.update({ cluster: answer.cluster, bootstrap: answer.bootstrap });
+    this.enter(answer.cluster, answer.bootstrap);
+  }
+
+  private enter(cluster: ClusterId, bootstrap: Bootstrap): void {
+    if (this.closed) return;
+    this.close();
+    this.options.joined(cluster, bootstrap);
+  }
+
+  private async ask(seed: string, body: MembershipRequest, timeoutMs: number = askTimeoutMs): Promise<MembershipAnswer> {
+    let forwarder = this.forwarders.get(seed);
+    if (forwarder === undefined) {
+      const { clock, logger, streams } = this.options;
+      forwarder = new Forwarder({ clock, logger, streams, hello: () => this.options.hello(), onPush: () => undefined }, "" as NodeId, seed);
+      this.forwarders.set(seed, forwarder);
+    }
+    const answer = forwardAsPromise(forwarder, membershipRequest(body, timeoutMs));
+    return decodeMembership<MembershipAnswer>(await withTimeout(this.options.clock, answer, timeoutMs, seed));
+  }
+
+  /** Another node's question, while this one is no member yet. */
+  async answer(request: MembershipRequest): Promise<MembershipAnswer> {
+    const { identity } = this.options;
+    if (request.op === "discover") return { op: "discover", card: this.options.card(), cluster: identity.value.cluster ?? null, accepted: identity.value.accepted ?? null };
+    if (request.op === "join") throw new UnumError("UNAVAILABLE", "This node is no member of a cluster yet.");
+    return { op: "accept", accepted: await identity.accept(request.proposal) };
+  }
+}
+
+export function membershipRequest(body: MembershipRequest, remainingMs: number): Request {
+  return {
+    id: 0, method: Method.membership, group: systemGroup, priority: "system", stale: false, forwarded: false,
+    remainingMs, trace: 0n, principal: "", body: utf8Encode(JSON.stringify(body)),
+  };
+}
+
+export function decodeMembership<T>(bytes: Uint8Array): T {
+  try {
+    return JSON.parse(utf8Decode(bytes)) as T;
+  } catch (cause) {
+    throw new MalformedBytes(`a membership message is JSON text: ${String(cause)}`);
+  }
+}
+
+export function withTimeout<T>(clock: Clock, work: Promise<T>, timeoutMs: number, who: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(timeoutMs, () => reject(new UnumError("TIMEOUT", `${who} did not answer within ${timeoutMs} ms.`)));
+    work.then(
+      (value) => {
+        timer.cancel();
+        resolve(value);
+      },
+      (error: unknown) => {
+        timer.cancel();
+        reject(error as Error);
+      },
+    );
+  });
+}

@@ -1,0 +1,479 @@
+import { Prng, UnumError, defaultGroup, systemGroup } from "../base/index.ts";
+import type { ClusterId, GroupId, NodeId, ReplicaId } from "../base/index.ts";
+import { keyspaceFactory, systemFactory } from "../machine/index.ts";
+import { formatAddress } from "../ports/index.ts";
+import type { Platform, Timer } from "../ports/index.ts";
+import type { Message } from "../raft/index.ts";
+import type { Replica, ReplicaHost } from "../replica/index.ts";
+import { lockDataDirectory, openStorage } from "../storage/index.ts";
+import type { SnapshotFile, Storage } from "../storage/index.ts";
+import { protocolVersion } from "../wire/index.ts";
+import type { Carrier, ConnectionPurpose, Hello, Push } from "../wire/index.ts";
+import { Admin } from "./admin.ts";
+import { Backups } from "./backups.ts";
+import type { Call } from "./connection.ts";
+import { Controller } from "./controller.ts";
+import { Directory } from "./directory.ts";
+import { Entrance } from "./entrance.ts";
+import { Gate } from "./gate.ts";
+import { Groups } from "./groups.ts";
+import { Hints } from "./hints.ts";
+import { IdentityStore, removedError } from "./identity.ts";
+import type { Bootstrap, NodeCard } from "./identity.ts";
+import { Joins } from "./joins.ts";
+import { Keyspaces } from "./keyspaces.ts";
+import { Leaders } from "./leaders.ts";
+import { Links } from "./links.ts";
+import { Membership } from "./membership.ts";
+import { checkOptions, featureLevel } from "./options.ts";
+import type { NodeOptions } from "./options.ts";
+import { Router } from "./router.ts";
+import { Transfers } from "./transfers.ts";
+import { Watches } from "./watches.ts";
+
+/**
+ * One node: its storage, its groups, its connections, and the turn that drives them. `start` opens
+ * the disk and the door; membership, elections and recovery of state go on behind it.
+ */
+export class UnumNode {
+  readonly platform: Platform;
+  readonly options: NodeOptions;
+  readonly prng: Prng;
+  readonly identity: IdentityStore;
+  readonly storage: Storage;
+  readonly groups: Groups;
+  readonly leaders: Leaders;
+  readonly links: Links;
+  readonly gate: Gate;
+  readonly watches: Watches;
+  readonly router: Router;
+  readonly transfers: Transfers;
+  readonly startedMs: number;
+  /** Settles when the node has stopped; rejects with the reason when it was not asked to. */
+  readonly closed: Promise<void>;
+  directory: Directory | undefined;
+  address = "";
+
+  private readonly entrance: Entrance;
+  private readonly hints: Hints;
+  private readonly admin: Admin;
+  private readonly backups: Backups;
+  private readonly controller: Controller;
+  private readonly keyspaces: Keyspaces;
+  private readonly joins: Joins;
+  private readonly lock: { release(): Promise<void> };
+  private membership: Membership | undefined;
+  private ticker: Timer | undefined;
+  private turnQueued = false;
+  private stopping: Promise<void> | undefined;
+  private settleClosed: (error?: UnumError) => void = () => undefined;
+  private lastTickMs: number;
+
+  private constructor(platform: Platform, options: NodeOptions, lock: { release(): Promise<void> }, storage: Storage, identity: IdentityStore) {
+    this.platform = platform;
+    this.options = { ...options, name: options.name === "" ? `node-${identity.value.node.slice(0, 6)}` : options.name };
+    this.lock = lock;
+    this.storage = storage;
+    this.identity = identity;
+    this.startedMs = platform.clock.now();
+    this.lastTickMs = this.startedMs;
+    this.prng = new Prng(hexOf(platform.random.bytes(16)));
+    this.closed = new Promise((resolve, reject) => {
+      this.settleClosed = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    this.closed.catch(() => undefined);
+    this.leaders = new Leaders((group, leader) => this.leaderLearned(group, leader.term, leader.node));
+    this.groups = new Groups({ ...this.context(), storage, identity, electionTicks: options.electionTicks, snapshotLogBytes: options.snapshotLogBytes,
+      host: this.replicaHost(), factory: (group) => (group === systemGroup ? systemFactory() : keyspaceFactory({})), opened: (replica) => this.opened(replica) });
+    this.hints = new Hints({ clock: platform.clock, prng: this.prng.fork("hints"), isConnected: (node) => this.links.isConnected(node), followersOf: (node) => this.followersOf(node) });
+    this.links = this.makeLinks();
+    this.transfers = new Transfers({ ...this.context(), replica: (group) => this.groups.get(group), sendBulk: (to, frame) => this.links.sendBulk(to, frame) });
+    this.watches = new Watches();
+    this.router = new Router(this);
+    this.admin = new Admin(this);
+    this.backups = new Backups(this);
+    this.controller = new Controller(this);
+    this.keyspaces = new Keyspaces(this);
+    this.joins = new Joins(this);
+    this.gate = this.makeGate();
+    this.entrance = new Entrance({ ...this.context(), streams: platform.streams, hello: (purpose) => this.hello(purpose), refuse: (hello) => this.refuse(hello),
+      onClient: (carrier, principal) => this.gate.accept(carrier, principal), onNode: (node, purpose, carrier) => this.links.accept(node, purpose, carrier) });
+  }
+
+  private context(): { clock: Platform["clock"]; logger: Platform["logger"]; prng: Prng } {
+    return { clock: this.platform.clock, logger: this.platform.logger, prng: this.prng.fork("node") };
+  }
+
+  /**
+   * Locks and recovers the data directory and begins to listen. Rejects with DATA_DIR_LOCKED,
+   * DATA_DIR_FORMAT, CORRUPT, PORT_IN_USE, INVALID_ARGUMENT, INSECURE, REMOVED or DISK_FAILED.
+   */
+  static async start(platform: Platform, options: NodeOptions): Promise<UnumNode> {
+    checkOptions(options);
+    const { clock, checksum, disk, logger, random } = platform;
+    const lock = await lockDataDirectory(disk);
+    let storage: Storage | undefined;
+    try {
+      const identity = await IdentityStore.open(disk, random);
+      if (identity.value.removed === true) throw removedError();
+      storage = await openStorage({ disk, clock, checksum, prng: new Prng(hexOf(random.bytes(16))), logger });
+      for (const line of storage.report) logger.info(line);
+      if (identity.value.created === true && !storage.groups.has(systemGroup)) {
+        throw new UnumError("CORRUPT", "This data directory has lost its write-ahead log. Remove the directory, so that the node joins as a new one.");
+      }
+      const node = new UnumNode(platform, options, lock, storage, identity);
+      await node.open();
+      return node;
+    } catch (error) {
+      await storage?.close();
+      await lock.release();
+      throw error;
+    }
+  }
+
+  private async open(): Promise<void> {
+    const bound = await this.entrance.listen(this.options.listen);
+    this.address = this.options.advertise ?? formatAddress(bound);
+    void this.storage.failed.then((error) => this.fatal(new UnumError("DISK_FAILED", `The disk failed; the node has stopped: ${error.message}`, { cause: error })));
+    try {
+      const { bootstrap, cluster } = this.identity.value;
+      if (cluster !== undefined && bootstrap !== undefined) {
+        this.directory = new Directory(bootstrap, () => this.groups.get(systemGroup));
+        await this.groups.recover();
+        await this.enter(bootstrap);
+      } else this.beginMembership();
+    } catch (error) {
+      await this.entrance.close();
+      throw error;
+    }
+    this.schedule();
+    this.ticker = this.platform.clock.after(this.options.tickMs, () => this.tick());
+  }
+
+  private beginMembership(): void {
+    const { expect, seeds } = this.options;
+    const own = this.address;
+    this.membership = new Membership({
+      ...this.context(), random: this.platform.random, streams: this.platform.streams, identity: this.identity, expect,
+      seeds: seeds.length === 1 && seeds[0] === own ? [] : seeds,
+      card: () => this.card(),
+      hello: () => this.hello("client"),
+      joined: (_cluster: ClusterId, bootstrap: Bootstrap) => void this.enter(bootstrap).catch((error: unknown) => this.fatal(asUnumError(error))),
+      failed: (error) => this.fatal(error),
+    });
+    this.membership.start();
+  }
+
+  /** The node is a member: its replica of the system group exists, and tells it everything else. */
+  private async enter(bootstrap: Bootstrap): Promise<void> {
+    this.membership = undefined;
+    this.directory ??= new Directory(bootstrap, () => this.groups.get(systemGroup));
+    this.refreshPeers();
+    if (this.groups.get(systemGroup) === undefined) {
+      await this.groups.create(systemGroup, bootstrap.replica as ReplicaId, bootstrap.initialVoters as readonly ReplicaId[]);
+    }
+    if (this.identity.value.created !== true) await this.identity.update({ created: true });
+    this.gate.retry();
+  }
+
+  card(): NodeCard {
+    const { incarnation, node } = this.identity.value;
+    return { node, incarnation, name: this.options.name, address: this.address, zone: this.options.zone, ephemeral: this.options.ephemeral, featureLevel };
+  }
+
+  hello(purpose: ConnectionPurpose): Hello {
+    const { cluster, node } = this.identity.value;
+    return { versionMin: protocolVersion, versionMax: protocolVersion, purpose, cluster, node, name: this.options.name, address: this.address, featureLevel };
+  }
+
+  /** Nodes of other clusters and removed nodes are no peers. */
+  private refuse(hello: Hello): UnumError | undefined {
+    if (hello.purpose === "client" || hello.node === undefined) return undefined;
+    if (this.directory?.state?.removed.has(hello.node) === true) return removedError();
+    return undefined;
+  }
+
+  get nodeId(): NodeId {
+    return this.identity.value.node;
+  }
+
+  get isStopping(): boolean {
+    return this.stopping !== undefined;
+  }
+
+  private makeLinks(): Links {
+    return new Links({
+      ...this.context(),
+      streams: this.platform.streams,
+      hello: (purpose) => this.hello(purpose),
+      onMessage: (_from, group, message) => this.groups.get(group)?.step(message),
+      onBulk: (from, frame, reply) => this.transfers.receive(from, frame, reply),
+      onBulkAnswer: (from, frame) => this.transfers.answer(from, frame),
+      onBroken: (node) => this.hints.onBroken(node),
+      onLost: (node) => this.hints.onLost(node),
+      onBack: (node) => this.hints.onBack(node),
+    });
+  }
+
+  private makeGate(): Gate {
+    return new Gate({
+      clock: this.platform.clock,
+      replica: (group) => this.groups.get(group),
+      forward: (call) => this.router.forward(call),
+      keyspace: (call) => this.keyspaces.open(call),
+      admin: (call) => this.admin.handle(call),
+      backup: (call) => this.backups.handle(call),
+      membership: (call) => this.joins.handle(call, this.membership),
+      watch: (call) => this.watch(call),
+      leaderHint: (group) => this.leaderHint(group),
+      greeting: () => this.greeting(),
+    });
+  }
+
+  private watch(call: Call): void {
+    const replica = this.groups.get(call.request.group);
+    if (replica === undefined || replica.failure !== undefined) this.router.forwardStream(call);
+    else {
+      this.watches.open(call, replica);
+      this.schedule();
+    }
+  }
+
+  private replicaHost(): ReplicaHost {
+    return {
+      clock: this.platform.clock,
+      logger: this.platform.logger,
+      dirty: (replica) => {
+        this.groups.markDirty(replica);
+        this.schedule();
+      },
+      send: (group: GroupId, message: Message) => {
+        const to = this.directory?.nodeOf(group, message.to);
+        if (to !== undefined) this.links.send(to, group, message);
+      },
+      sendSnapshot: (replica: Replica, to: ReplicaId, file: SnapshotFile) => {
+        const node = this.directory?.nodeOf(replica.group, to);
+        if (node === undefined) replica.snapshotFailed(to);
+        else this.transfers.send(replica, to, node, file);
+      },
+      changed: (replica) => this.changed(replica),
+      applied: (replica) => this.applied(replica),
+      replaced: (replica) => {
+        this.watches.end(replica.group, new UnumError("UNAVAILABLE", "The state was replaced by a snapshot on this node; the watch goes on elsewhere."));
+        this.applied(replica);
+      },
+      stopped: (replica, error) => {
+        this.platform.logger.error("a group has stopped on this node", { group: replica.group, error: error.message });
+        this.watches.end(replica.group, error);
+      },
+    };
+  }
+
+  private opened(replica: Replica): void {
+    this.changed(replica);
+  }
+
+  /** Role, term, leader or configuration of a replica here. */
+  private changed(replica: Replica): void {
+    const leader = replica.leader === 0 ? undefined : this.directory?.nodeOf(replica.group, replica.leader);
+    this.leaders.learn(replica.group, replica.term, leader);
+    if (leader !== undefined && leader !== this.nodeId && this.hints.isLost(leader)) this.hints.onLost(leader);
+    this.controller.wake(replica.group);
+  }
+
+  private applied(replica: Replica): void {
+    if (replica.group === systemGroup) this.systemApplied();
+    this.gate.applied(replica.group);
+  }
+
+  private systemVersion = -1;
+
+  /** The system group's state moved on here: who the peers are and which replicas this node should have. */
+  private systemApplied(): void {
+    const state = this.directory?.state;
+    if (state === undefined || state.version === this.systemVersion) return;
+    this.systemVersion = state.version;
+    this.refreshPeers();
+    if (state.removed.has(this.nodeId)) {
+      void this.identity.update({ removed: true }).then(() => this.fatal(removedError()));
+      return;
+    }
+    this.controller.systemChanged(state);
+    this.gate.push(this.membersPush());
+    this.gate.retry();
+  }
+
+  private refreshPeers(): void {
+    const peers = new Map(this.directory?.addresses() ?? []);
+    peers.delete(this.nodeId);
+    this.links.setPeers(peers);
+    this.router.setPeers(peers);
+  }
+
+  private leaderLearned(group: GroupId, term: number, node: NodeId | undefined): void {
+    this.gate.push({ kind: "leader", group, term, node, address: node === undefined ? "" : this.addressOf(node) });
+    if (node !== undefined) this.gate.retry();
+  }
+
+  addressOf(node: NodeId): string {
+    return this.directory?.members().get(node)?.address ?? "";
+  }
+
+  private leaderHint(group: GroupId): Readonly<Record<string, unknown>> {
+    const known = this.leaders.all().get(group);
+    return { group, term: known?.term ?? 0, ...(known?.node === undefined ? {} : { leader: known.node, address: this.addressOf(known.node) }) };
+  }
+
+  private membersPush(): Push {
+    const members = [...(this.directory?.members().values() ?? [])].map(({ node, name, address }) => ({ node, name, address }));
+    return { kind: "members", members };
+  }
+
+  /** What a new client is told first: who the members are, and who leads what. */
+  private greeting(): Push[] {
+    const pushes: Push[] = [this.membersPush()];
+    for (const [group, leader] of this.leaders.all()) {
+      if (leader.node === undefined || group === systemGroup) continue;
+      pushes.push({ kind: "leader", group, term: leader.term, node: leader.node, address: this.addressOf(leader.node) });
+    }
+    return pushes;
+  }
+
+  private followersOf(node: NodeId): Replica[] {
+    return this.groups.following((replica) => (replica.leader === 0 ? undefined : this.directory?.nodeOf(replica.group, replica.leader)), node);
+  }
+
+  /** A handle in this process. */
+  admit(carrier: Carrier): void {
+    this.entrance.admit(carrier);
+  }
+
+  /** Work is waiting: one turn is run when this loop turn's input is in. */
+  schedule(): void {
+    if (this.turnQueued) return;
+    this.turnQueued = true;
+    this.platform.clock.defer(() => this.turn());
+  }
+
+  private turn(): void {
+    this.turnQueued = false;
+    try {
+      this.groups.process();
+      this.watches.pump();
+      this.links.flush();
+      if (this.groups.hasWork || this.watches.hasWork) this.schedule();
+    } catch (error) {
+      // A broken invariant: this node's reasoning is no longer to be trusted.
+      this.fatal(asUnumError(error));
+    }
+  }
+
+  private tick(): void {
+    if (this.isStopping) return;
+    const now = this.platform.clock.now();
+    this.ticker = this.platform.clock.after(this.options.tickMs, () => this.tick());
+    try {
+      this.watchOverLeadership(now);
+      this.groups.tick();
+      this.transfers.tick();
+      this.controller.tick();
+      this.gate.retry();
+      this.schedule();
+    } catch (error) {
+      this.fatal(asUnumError(error));
+    }
+    this.lastTickMs = now;
+  }
+
+  /** A leader whose disk or loop hangs for an election timeout hands over, although its heartbeats still go out. */
+  private watchOverLeadership(now: number): void {
+    const timeoutMs = this.options.electionTicks * this.options.tickMs;
+    const since = this.storage.writingSince;
+    const diskHangs = since !== undefined && now - since > timeoutMs;
+    const loopHung = now - this.lastTickMs > timeoutMs;
+    if (!diskHangs && !loopHung) return;
+    for (const replica of this.groups.all()) {
+      if (!replica.isLeader || replica.configuration.voters.length < 2) continue;
+      this.platform.logger.warn("leadership is given up: the node was stuck", { group: replica.group, disk: diskHangs });
+      replica.stepDown();
+    }
+  }
+
+  /** Something that the node cannot go on after. */
+  fatal(error: UnumError): void {
+    if (this.isStopping) return;
+    this.platform.logger.error("the node stops", { code: error.code, error: error.message });
+    void this.stop(error);
+  }
+
+  /** Hands leadership over, says goodbye, makes what is queued durable and closes. Membership stays. Idempotent. */
+  close(): Promise<void> {
+    return this.stop(undefined);
+  }
+
+  private stop(reason: UnumError | undefined): Promise<void> {
+    this.stopping ??= this.shutdown(reason);
+    return this.stopping;
+  }
+
+  private async shutdown(reason: UnumError | undefined): Promise<void> {
+    this.membership?.close();
+    try {
+      if (reason === undefined) await this.controller.handOver();
+    } finally {
+      this.ticker?.cancel();
+      const error = reason ?? new UnumError("NODE_STOPPED");
+      this.watches.close(new UnumError("UNAVAILABLE", "The node is stopping; the watch goes on elsewhere."));
+      this.gate.close();
+      this.groups.close(new UnumError("NODE_STOPPED", error.message, { outcome: "unknown" }));
+      this.hints.close();
+      this.transfers.close();
+      this.router.close();
+      this.links.close();
+      await this.entrance.close();
+      try {
+        await this.storage.close();
+      } catch (cause) {
+        this.platform.logger.error("the storage could not be closed in order", { error: String(cause) });
+      }
+      await this.lock.release();
+      this.settleClosed(reason);
+    }
+  }
+
+  /** Gives the membership up for good, then stops. Rejects when the cluster cannot agree to it in time. */
+  async leave(timeoutMs: number): Promise<void> {
+    await this.controller.leave(timeoutMs);
+    await this.identity.update({ removed: true });
+    await this.close();
+  }
+
+  removeMember(id: NodeId, timeoutMs: number): Promise<void> {
+    return this.controller.removeNode(id, timeoutMs);
+  }
+
+  successorOf(replica: Replica): ReplicaId | undefined {
+    return this.controller.successorOf(replica);
+  }
+
+  /** Whether the node is a member and its groups know their leaders. */
+  get isReady(): boolean {
+    const system = this.groups.get(systemGroup);
+    const data = this.groups.get(defaultGroup);
+    if (system === undefined || this.directory?.state === undefined || this.leaders.get(systemGroup) === undefined) return false;
+    if (this.leaders.get(defaultGroup) === undefined) return false;
+    return data === undefined || data.applied >= data.commit;
+  }
+}
+
+function hexOf(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
+  return text;
+}
+
+export function asUnumError(error: unknown): UnumError {
+  if (error instanceof UnumError) return error;
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return new UnumError("NODE_STOPPED", `The node stopped because of an unexpected fault: ${text}`, { cause: error });
+}

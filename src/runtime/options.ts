@@ -1,0 +1,57 @@
+import { UnumError } from "../base/index.ts";
+import { parseAddress } from "../ports/index.ts";
+import type { Address } from "../ports/index.ts";
+
+/** What a node is started with, checked and complete. */
+export interface NodeOptions {
+  /** Empty: made from the node's id. */
+  readonly name: string;
+  readonly listen: Address;
+  /** "host:port" that others reach this node at. */
+  readonly advertise: string | undefined;
+  readonly seeds: readonly string[];
+  /** How many empty nodes form the cluster. */
+  readonly expect: number;
+  readonly zone: string;
+  readonly ephemeral: boolean;
+  /** Copies of each keyspace. */
+  readonly replicas: number;
+  /** Listens beyond loopback without a secret. */
+  readonly insecure: boolean;
+  /** A dead ephemeral node is removed after this. */
+  readonly removeDeadAfterMs: number;
+  /** Data per keyspace created by this node; 0: the default. */
+  readonly maxBytes: number;
+  readonly version: string;
+  readonly tickMs: number;
+  readonly electionTicks: number;
+  readonly snapshotLogBytes: number | undefined;
+  readonly memoryBudgetBytes: number;
+  /** Resident memory of the process, for status. */
+  readonly residentBytes: () => number;
+}
+
+export const featureLevel = 1;
+
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+/** Checks what a user said. Throws INVALID_ARGUMENT, or INSECURE for an address beyond loopback. */
+export function checkOptions(options: NodeOptions): void {
+  if (options.name !== "" && !namePattern.test(options.name)) throw new UnumError("INVALID_ARGUMENT", `A node's name is 1 to 63 letters, digits, ".", "_" or "-"; "${options.name}" is not.`);
+  for (const seed of options.seeds) {
+    if (parseAddress(seed) === undefined) throw new UnumError("INVALID_ARGUMENT", `Seed "${seed}" is no address; write host:port.`);
+  }
+  if (options.seeds.length > 0 && options.expect <= options.seeds.length / 2) {
+    throw new UnumError("INVALID_ARGUMENT", `expect is ${options.expect}: with ${options.seeds.length} seeds it must be a majority of them, or two clusters could form.`);
+  }
+  if (options.seeds.length > 0 && options.expect > options.seeds.length) {
+    throw new UnumError("INVALID_ARGUMENT", `expect is ${options.expect}, but only ${options.seeds.length} seeds are listed.`);
+  }
+  if (!options.insecure && !isLoopback(options.listen.host)) {
+    throw new UnumError("INSECURE", `The node would listen on ${options.listen.host} without a secret. Listen on 127.0.0.1, or say --insecure when the network is trusted.`);
+  }
+}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\./.test(host);
+}

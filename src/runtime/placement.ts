@@ -1,0 +1,143 @@
+import { UnumError, defaultGroup, systemGroup } from "../base/index.ts";
+import type { GroupId, NodeId } from "../base/index.ts";
+import { decodeReply, noEnvelope, systemCommandBytes } from "../machine/index.ts";
+import type { SystemCommand, SystemNode, SystemState } from "../machine/index.ts";
+import type { UnumNode } from "./node.ts";
+
+const proposeMs = 5_000;
+
+/** Decides which node holds which replica. Runs on the system group's leader, one decision at a time. */
+export class Placement {
+  private readonly node: UnumNode;
+  private busy = false;
+  private announcing = false;
+  private readonly deadSince = new Map<NodeId, number>();
+
+  constructor(node: UnumNode) {
+    this.node = node;
+  }
+
+  private async propose(command: SystemCommand, timeoutMs: number = proposeMs): Promise<void> {
+    const reply = decodeReply(await this.node.router.propose(systemGroup, systemCommandBytes(noEnvelope, command), timeoutMs));
+    if (!reply.ok) throw new UnumError(reply.code, reply.message, { details: reply.details });
+  }
+
+  run(state: SystemState | undefined): void {
+    if (this.busy) return;
+    const command = state === undefined ? this.bootstrap() : this.next(state);
+    if (command === undefined) return;
+    this.busy = true;
+    this.propose(command).then(
+      () => this.settled(),
+      (error: unknown) => {
+        this.node.platform.logger.debug("a placement was not agreed to; it is decided anew", { error: String(error) });
+        this.settled();
+      },
+    );
+  }
+
+  private settled(): void {
+    this.busy = false;
+  }
+
+  /** The first command of a cluster: what the founders agreed on. */
+  private bootstrap(): SystemCommand | undefined {
+    const { bootstrap, cluster } = this.node.identity.value;
+    if (bootstrap === undefined || cluster === undefined) return undefined;
+    const replicaOf = new Map(bootstrap.replicas.map((replica) => [replica.node, replica.replica]));
+    return {
+      kind: "bootstrap", cluster, initialVoters: bootstrap.initialVoters.map((id) => id as never),
+      nodes: bootstrap.members.map((member) => ({ ...member, replica: (replicaOf.get(member.node) ?? 0) as never })),
+    };
+  }
+
+  private next(state: SystemState): SystemCommand | undefined {
+    if (!state.groups.has(defaultGroup)) {
+      return { kind: "create-keyspace", name: "default", wanted: this.node.options.replicas, nodes: this.choose(state, this.node.options.replicas, []) };
+    }
+    return this.replaceDeadEphemeral(state) ?? this.growGroup(state);
+  }
+
+  /** A keyspace with fewer copies than wanted gets one more, where a live node has room. */
+  private growGroup(state: SystemState): SystemCommand | undefined {
+    for (const group of state.groups.values()) {
+      if (group.group === systemGroup) continue;
+      const holders = group.replicas.map((replica) => replica.node);
+      if (holders.length >= group.wanted) continue;
+      const more = this.choose(state, group.wanted - holders.length, holders);
+      if (more.length > 0) return { kind: "set-replicas", group: group.group, version: group.version, nodes: [...holders, ...more] };
+    }
+    return undefined;
+  }
+
+  private replaceDeadEphemeral(state: SystemState): SystemCommand | undefined {
+    const now = this.node.platform.clock.now();
+    for (const member of state.nodes.values()) {
+      if (member.node === this.node.nodeId || this.node.links.isConnected(member.node)) {
+        this.deadSince.delete(member.node);
+        continue;
+      }
+      const since = this.deadSince.get(member.node) ?? now;
+      this.deadSince.set(member.node, since);
+      if (member.ephemeral && now - since > this.node.options.removeDeadAfterMs) return { kind: "remove-node", node: member.node };
+    }
+    return undefined;
+  }
+
+  /** Up to `count` live nodes for a new keyspace or a further copy: other zones first, then the least loaded, then by id. */
+  choose(state: SystemState, count: number, taken: readonly NodeId[]): NodeId[] {
+    const load = new Map<NodeId, number>();
+    for (const group of state.groups.values()) for (const { node } of group.replicas) load.set(node, (load.get(node) ?? 0) + 1);
+    const zones = new Map<string, number>();
+    for (const id of taken) {
+      const zone = state.nodes.get(id)?.zone ?? "";
+      zones.set(zone, (zones.get(zone) ?? 0) + 1);
+    }
+    const candidates = [...state.nodes.values()].filter(
+      (member) => !taken.includes(member.node) && (member.node === this.node.nodeId || this.node.links.isConnected(member.node)),
+    );
+    const chosen: NodeId[] = [];
+    while (chosen.length < count && candidates.length > 0) {
+      candidates.sort((a, b) => this.rank(a, zones, load) - this.rank(b, zones, load) || (a.node < b.node ? -1 : 1));
+      const best = candidates.shift() as SystemNode;
+      chosen.push(best.node);
+      zones.set(best.zone, (zones.get(best.zone) ?? 0) + 1);
+    }
+    return chosen;
+  }
+
+  private rank(member: SystemNode, zones: ReadonlyMap<string, number>, load: ReadonlyMap<NodeId, number>): number {
+    return (zones.get(member.zone) ?? 0) * 100_000 + (load.get(member.node) ?? 0);
+  }
+
+  /** This node's address or version has changed since it was recorded. */
+  announceSelf(state: SystemState): void {
+    const recorded = state.nodes.get(this.node.nodeId);
+    const card = this.node.card();
+    if (recorded === undefined || this.announcing) return;
+    if (recorded.address === card.address && recorded.zone === card.zone && recorded.featureLevel === card.featureLevel && recorded.name === card.name) return;
+    this.announcing = true;
+    this.propose({ kind: "update-node", ...card }).then(
+      () => {
+        this.announcing = false;
+      },
+      (error: unknown) => {
+        this.announcing = false;
+        this.node.platform.logger.debug("the change of address was not agreed to; it is tried again", { error: String(error) });
+      },
+    );
+  }
+
+  async createKeyspace(name: string, wanted: number): Promise<GroupId> {
+    const state = this.node.directory?.state;
+    if (state === undefined) throw new UnumError("UNAVAILABLE", "The cluster is still being formed.");
+    await this.propose({ kind: "create-keyspace", name, wanted, nodes: this.choose(state, wanted, []) });
+    const group = this.node.directory?.state?.keyspaces.get(name);
+    if (group === undefined) throw new UnumError("UNAVAILABLE", "The keyspace was created and is not visible here yet; ask again.");
+    return group;
+  }
+
+  async removeNode(id: NodeId, timeoutMs: number): Promise<void> {
+    await this.propose({ kind: "remove-node", node: id }, timeoutMs);
+  }
+}
