@@ -66,10 +66,11 @@ export function streamsContract(name: string, make: () => StreamsHarness | Promi
       listeners.push(listener);
       return listener;
     };
-    const dial = (address: Address, timeoutMs = 5000): Promise<Stream> =>
-      harness.settle(
-        harness.client.dial(address, { timeoutMs, purpose: harness.purpose }).then((stream) => (streams.push(stream), stream)),
-      );
+    const dial = async (address: Address, timeoutMs = 5000): Promise<Stream> => {
+      const stream = await harness.settle(harness.client.dial(address, { timeoutMs, purpose: harness.purpose }));
+      streams.push(stream);
+      return stream;
+    };
 
     afterEach(async () => {
       for (const stream of streams.splice(0)) stream.destroy();

@@ -1,7 +1,12 @@
 /** What reaches for real time or entropy, by where it lives. Absent names are passed over. */
 const forbidden: readonly (readonly [string | undefined, string])[] = [
-  [undefined, "setTimeout"], [undefined, "setInterval"], [undefined, "setImmediate"],
-  ["Math", "random"], ["performance", "now"], ["crypto", "getRandomValues"], ["crypto", "randomUUID"],
+  [undefined, "setTimeout"],
+  [undefined, "setInterval"],
+  [undefined, "setImmediate"],
+  ["Math", "random"],
+  ["performance", "now"],
+  ["crypto", "getRandomValues"],
+  ["crypto", "randomUUID"],
 ];
 
 /** Simulated code asked for real time or entropy: the run would not be reproducible. */
@@ -36,11 +41,16 @@ export function installGuards(): () => void {
     replace(owner, name, refuse(place === undefined ? name : `${place}.${name}`));
   }
   const RealDate = Date;
-  replace(root, "Date", new Proxy(RealDate, {
-    get: (target, name, receiver) => (name === "now" ? refuse("Date.now") : Reflect.get(target, name, receiver)),
-    construct: (target, args: unknown[], newTarget) => (args.length === 0 ? refuse("new Date()")() : Reflect.construct(target, args, newTarget)),
-    apply: () => refuse("Date()")(),
-  }));
+  replace(
+    root,
+    "Date",
+    new Proxy(RealDate, {
+      get: (target, name, receiver) => (name === "now" ? refuse("Date.now") : Reflect.get(target, name, receiver)),
+      construct: (target, args: unknown[], newTarget) =>
+        args.length === 0 ? refuse("new Date()")() : Reflect.construct(target, args, newTarget),
+      apply: () => refuse("Date()")(),
+    }),
+  );
   return () => {
     for (const step of undo.splice(0).reverse()) step();
   };

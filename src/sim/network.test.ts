@@ -38,10 +38,12 @@ async function connected(purpose: StreamPurpose = "client", network: NetworkOpti
   const nearSees = new Recorder();
   const farSees = new Recorder();
   let far: Stream | undefined;
-  await world.scheduler.settle(b.streams.listen({ host: "b", port: 7 }, (stream) => {
-    far = stream;
-    stream.handle(farSees);
-  }));
+  await world.scheduler.settle(
+    b.streams.listen({ host: "b", port: 7 }, (stream) => {
+      far = stream;
+      stream.handle(farSees);
+    }),
+  );
   const near = await world.scheduler.settle(a.streams.dial({ host: "b", port: 7 }, { timeoutMs: 1000, purpose }));
   near.handle(nearSees);
   await world.scheduler.until(() => far !== undefined);
@@ -83,13 +85,21 @@ describe("partitions", () => {
     const { network } = new SimWorld(1);
     network.partition(["a", "c"], ["b", "c"]);
     const blocked = (from: string, to: string): boolean => network.link(from, to).blocked;
-    expect([blocked("a", "b"), blocked("b", "a"), blocked("a", "c"), blocked("c", "b"), blocked("c", "a")]).toEqual([true, true, false, false, false]);
+    expect([blocked("a", "b"), blocked("b", "a"), blocked("a", "c"), blocked("c", "b"), blocked("c", "a")]).toEqual([
+      true,
+      true,
+      false,
+      false,
+      false,
+    ]);
   });
 
   it("dialling through one times out, and succeeds when it heals in time", async () => {
     const { world, a } = await connected();
     world.network.partition(["a"], ["b"]);
-    await expect(world.scheduler.settle(a.streams.dial({ host: "b", port: 7 }, { timeoutMs: 500, purpose: "client" }))).rejects.toMatchObject({ code: "timeout" });
+    await expect(
+      world.scheduler.settle(a.streams.dial({ host: "b", port: 7 }, { timeoutMs: 500, purpose: "client" })),
+    ).rejects.toMatchObject({ code: "timeout" });
     world.scheduler.schedule(1_500_000, "heal", () => world.network.heal());
     const stream = await world.scheduler.settle(a.streams.dial({ host: "b", port: 7 }, { timeoutMs: 5000, purpose: "client" }));
     expect(stream.peer).toBe("b:7");
@@ -121,7 +131,9 @@ describe("crashes", () => {
     await world.scheduler.run(100);
     expect(nearSees.closed).toBe(true);
     expect(farSees.closed).toBe(false);
-    await expect(world.scheduler.settle(a.streams.dial({ host: "b", port: 7 }, { timeoutMs: 1000, purpose: "client" }))).rejects.toMatchObject({ code: "refused" });
+    await expect(
+      world.scheduler.settle(a.streams.dial({ host: "b", port: 7 }, { timeoutMs: 1000, purpose: "client" })),
+    ).rejects.toMatchObject({ code: "refused" });
     b.host.start();
     await world.scheduler.settle(b.streams.listen({ host: "b", port: 7 }, () => undefined));
     await world.scheduler.settle(a.streams.dial({ host: "b", port: 7 }, { timeoutMs: 1000, purpose: "client" }));
@@ -133,7 +145,9 @@ describe("crashes", () => {
     await world.scheduler.run(10_000);
     expect(nearSees.closed).toBe(false);
     near.write(utf8Encode("hello?"));
-    await expect(world.scheduler.settle(a.streams.dial({ host: "b", port: 7 }, { timeoutMs: 500, purpose: "client" }))).rejects.toMatchObject({ code: "timeout" });
+    await expect(
+      world.scheduler.settle(a.streams.dial({ host: "b", port: 7 }, { timeoutMs: 500, purpose: "client" })),
+    ).rejects.toMatchObject({ code: "timeout" });
     await world.scheduler.run(10_000);
     expect(nearSees.reason?.code).toBe("timeout");
   });

@@ -30,7 +30,15 @@ export interface NetworkOptions extends Partial<LinkOptions> {
 }
 
 export const linkDefaults: LinkOptions = {
-  latencyUsMin: 150, latencyUsMax: 800, spikePpm: 5_000, spikeUs: 20_000, bytesPerUs: 0, lossPpm: 0, duplicatePpm: 0, reorderPpm: 0, reorderUs: 50_000,
+  latencyUsMin: 150,
+  latencyUsMax: 800,
+  spikePpm: 5_000,
+  spikeUs: 20_000,
+  bytesPerUs: 0,
+  lossPpm: 0,
+  duplicatePpm: 0,
+  reorderPpm: 0,
+  reorderUs: 50_000,
 };
 
 const million = 1_000_000;
@@ -111,7 +119,11 @@ export class SimNetwork implements Describable {
   partition(...parts: readonly (readonly string[])[]): void {
     for (const a of parts) {
       for (const b of parts) {
-        if (a !== b) this.block(a.filter((name) => !b.includes(name)), b.filter((name) => !a.includes(name)));
+        if (a !== b)
+          this.block(
+            a.filter((name) => !b.includes(name)),
+            b.filter((name) => !a.includes(name)),
+          );
       }
     }
   }

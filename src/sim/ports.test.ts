@@ -38,8 +38,13 @@ for (const purpose of ["client", "entries"] as const satisfies readonly StreamPu
     const silent = world.machine("silent");
     silent.host.crash("power");
     return {
-      server: server.streams, serverHost: "server", client: client.streams, purpose, until: untilIn(world.scheduler),
-      settle: (promise) => world.scheduler.settle(promise), silentAddress: { host: "silent", port: 1 },
+      server: server.streams,
+      serverHost: "server",
+      client: client.streams,
+      purpose,
+      until: untilIn(world.scheduler),
+      settle: (promise) => world.scheduler.settle(promise),
+      silentAddress: { host: "silent", port: 1 },
     };
   });
 }

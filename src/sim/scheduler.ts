@@ -157,7 +157,9 @@ export class Scheduler implements Describable {
     const pending = this.heap.filter((event) => event.callback !== undefined).sort((a, b) => (before(a, b) ? -1 : 1));
     const lines = pending.slice(0, 20).map((event) => `  +${((event.timeUs - this.timeUs) / 1000).toFixed(3)} ms ${event.label}`);
     if (pending.length > lines.length) lines.push(`  … and ${pending.length - lines.length} more`);
-    return [`${this.nowMs.toFixed(3)} ms, ${this.executedEvents} events, last "${this.current}", ${pending.length} pending`, ...lines].join("\n");
+    return [`${this.nowMs.toFixed(3)} ms, ${this.executedEvents} events, last "${this.current}", ${pending.length} pending`, ...lines].join(
+      "\n",
+    );
   }
 
   private push(event: SimEvent): void {

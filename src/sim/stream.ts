@@ -3,10 +3,7 @@ import type { Stream, StreamHandlers, StreamPurpose } from "../ports/index.ts";
 import type { SimHost } from "./host.ts";
 import type { SimNetwork } from "./network.ts";
 
-type Packet =
-  | { readonly kind: "data"; readonly bytes: Uint8Array }
-  | { readonly kind: "fin" }
-  | { readonly kind: "reset" };
+type Packet = { readonly kind: "data"; readonly bytes: Uint8Array } | { readonly kind: "fin" } | { readonly kind: "reset" };
 
 const retryUs = 1_000_000;
 
@@ -229,7 +226,8 @@ export class SimStream implements Stream {
     this.blockedSinceUs = since;
     this.network.scheduler.schedule(this.network.giveUpUs, `${this.host.name} gives ${this.remote.name} up`, () => {
       this.blockedSinceUs = undefined;
-      if (this.network.link(this.host.name, this.remote.name).blocked) this.breakOff(new StreamError("timeout", `${this.peer} does not answer`));
+      if (this.network.link(this.host.name, this.remote.name).blocked)
+        this.breakOff(new StreamError("timeout", `${this.peer} does not answer`));
     });
   }
 

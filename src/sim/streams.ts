@@ -23,7 +23,8 @@ export class SimStreams implements Streams, Describable {
 
   listen(address: Address, accept: (stream: Stream) => void): Promise<Listener> {
     const port = address.port === 0 ? this.freePort() : address.port;
-    if (this.listeners.has(port)) return Promise.reject(new StreamError("in-use", `${formatAddress({ host: address.host, port })} is taken`));
+    if (this.listeners.has(port))
+      return Promise.reject(new StreamError("in-use", `${formatAddress({ host: address.host, port })} is taken`));
     this.listeners.set(port, accept);
     const close = (): Promise<void> => {
       if (this.listeners.get(port) === accept) this.listeners.delete(port);
@@ -44,7 +45,9 @@ export class SimStreams implements Streams, Describable {
         timer.cancel();
         reject(new StreamError(code, `${text} ${why}`));
       };
-      const timer = host.schedule(options.timeoutMs * 1000, "dial timeout", () => fail("timeout", `did not answer within ${options.timeoutMs} ms`));
+      const timer = host.schedule(options.timeoutMs * 1000, "dial timeout", () =>
+        fail("timeout", `did not answer within ${options.timeoutMs} ms`),
+      );
       const target = network.resolve(address.host, this);
       if (target === undefined) {
         host.schedule(0, "dial", () => fail("unreachable", "is not known"));
@@ -53,18 +56,24 @@ export class SimStreams implements Streams, Describable {
       const wanted = (): boolean => !over && host.life === life && host.alive;
       network.knock(host.name, target, `${host.name} dials ${text}`, wanted, () => {
         const end = target.answer(this, address.port, options.purpose);
-        network.knock(target.host.name, this, `${target.host.name} answers ${host.name}`, () => true, () => {
-          if (end !== undefined && !wanted()) end.destroy();
-          else if (wanted()) {
-            host.schedule(0, end === undefined ? "refused" : "connected", () => {
-              if (end === undefined) fail("refused", "refuses connections");
-              if (over) return end?.destroy();
-              over = true;
-              timer.cancel();
-              if (end !== undefined) resolve(end);
-            });
-          }
-        });
+        network.knock(
+          target.host.name,
+          this,
+          `${target.host.name} answers ${host.name}`,
+          () => true,
+          () => {
+            if (end !== undefined && !wanted()) end.destroy();
+            else if (wanted()) {
+              host.schedule(0, end === undefined ? "refused" : "connected", () => {
+                if (end === undefined) fail("refused", "refuses connections");
+                if (over) return end?.destroy();
+                over = true;
+                timer.cancel();
+                if (end !== undefined) resolve(end);
+              });
+            }
+          },
+        );
       });
     });
   }
@@ -74,7 +83,14 @@ export class SimStreams implements Streams, Describable {
     const accept = this.host.alive ? this.listeners.get(port) : undefined;
     if (accept === undefined) return undefined;
     const near = new SimStream(this.network, caller.host, this.host, formatAddress({ host: this.host.name, port }), purpose, caller.ends);
-    const far = new SimStream(this.network, this.host, caller.host, formatAddress({ host: caller.host.name, port: caller.freePort() }), purpose, this.ends);
+    const far = new SimStream(
+      this.network,
+      this.host,
+      caller.host,
+      formatAddress({ host: caller.host.name, port: caller.freePort() }),
+      purpose,
+      this.ends,
+    );
     near.connect(far);
     far.connect(near);
     this.host.schedule(0, `accepts ${far.peer}`, () => {
@@ -85,7 +101,8 @@ export class SimStreams implements Streams, Describable {
   }
 
   resetTo(name: string): void {
-    for (const end of [...this.ends]) if (end.remote.name === name) end.breakOff(new StreamError("reset", `connection to ${end.peer} was reset`));
+    for (const end of [...this.ends])
+      if (end.remote.name === name) end.breakOff(new StreamError("reset", `connection to ${end.peer} was reset`));
   }
 
   private freePort(): number {

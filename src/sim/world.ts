@@ -41,7 +41,13 @@ export class SimWorld {
     const prng = this.prng.fork(`machine ${name}`);
     const host = new SimHost(this.scheduler, name);
     const clock = new SimClock(host, { originMs: prng.below(1_000_000), ...options });
-    const machine = { host, clock, random: new SimRandom(prng.fork("random")), streams: this.network.attach(host), checksum: new SimChecksum() };
+    const machine = {
+      host,
+      clock,
+      random: new SimRandom(prng.fork("random")),
+      streams: this.network.attach(host),
+      checksum: new SimChecksum(),
+    };
     this.machines.set(name, machine);
     return machine;
   }

@@ -70,7 +70,8 @@ export function carrierContract(name: string, make: () => Promise<CarrierHarness
         far.send(frame);
       }
       await until(() => nearSees.frames.length === frames.length && farSees.frames.length === frames.length);
-      for (const sees of [nearSees, farSees]) expect(sees.frames.every((frame, i) => equalBytes(frame, frames[i] as Uint8Array))).toBe(true);
+      for (const sees of [nearSees, farSees])
+        expect(sees.frames.every((frame, i) => equalBytes(frame, frames[i] as Uint8Array))).toBe(true);
     });
 
     it("large frames arrive whole, and small ones of the same id stay behind them", async () => {

@@ -36,7 +36,12 @@ carrierContract("StreamCarrier over TCP", async () => {
   const listener = await streams.listen({ host: "127.0.0.1", port: 0 }, (stream) => accepted.push(stream));
   const near = await streams.dial(listener.address, { timeoutMs: 1000, purpose: "client" });
   await until(() => accepted.length === 1);
-  return { near: new StreamCarrier(near, defer), far: new StreamCarrier(accepted[0] as Stream, defer), until, close: () => listener.close() };
+  return {
+    near: new StreamCarrier(near, defer),
+    far: new StreamCarrier(accepted[0] as Stream, defer),
+    until,
+    close: () => listener.close(),
+  };
 });
 
 async function simulated(): Promise<CarrierHarness> {
@@ -76,9 +81,16 @@ class FakeStream implements ByteStream {
     this.written.push(bytes.slice());
     this.bufferedBytes += bytes.length;
   }
-  pause(): void {}
-  resume(): void {}
-  close(): void {}
+  readonly calls: string[] = [];
+  pause(): void {
+    this.calls.push("pause");
+  }
+  resume(): void {
+    this.calls.push("resume");
+  }
+  close(): void {
+    this.calls.push("close");
+  }
   destroy(): void {
     this.destroyed = true;
   }
@@ -145,7 +157,14 @@ describe("StreamCarrier", () => {
     const frames: number[] = [];
     carrier.handle({ ...silent, onFrame: (frame) => frames.push(frame.length) });
     const hello = encodeHello({
-      versionMin: protocolVersion, versionMax: protocolVersion, purpose: "client", cluster: undefined, node: undefined, name: "", address: "", featureLevel: 1,
+      versionMin: protocolVersion,
+      versionMax: protocolVersion,
+      purpose: "client",
+      cluster: undefined,
+      node: undefined,
+      name: "",
+      address: "",
+      featureLevel: 1,
     });
     stream.handlers?.onData(new Uint8Array([hello.length, 0, 0, 0, ...hello, 0xff, 0xff, 0, 0]));
     expect(frames).toEqual([hello.length]);
@@ -156,10 +175,13 @@ describe("StreamCarrier", () => {
     const stream = new FakeStream();
     const carrier = new StreamCarrier(stream, () => undefined, { frameBytesMax: 100 });
     const frames: number[] = [];
-    carrier.handle({ ...silent, onFrame: (frame) => {
-      frames.push(frame.length);
-      carrier.admit({ lossy: true });
-    } });
+    carrier.handle({
+      ...silent,
+      onFrame: (frame) => {
+        frames.push(frame.length);
+        carrier.admit({ lossy: true });
+      },
+    });
     stream.handlers?.onData(new Uint8Array([2, 0, 0, 0, 1, 1, 200, 0, 0, 0, ...new Uint8Array(200).fill(16)]));
     expect(frames).toEqual([2, 200]);
     expect(stream.destroyed).toBe(false);
@@ -193,19 +215,21 @@ describe("StreamCarrier", () => {
     const b = world.machine("b");
     const got = new Map<number, number>();
     let closed = "";
-    await world.scheduler.settle(b.streams.listen({ host: "b", port: 1 }, (stream) => {
-      new StreamCarrier(stream, (callback) => b.clock.defer(callback), { lossy: true }).handle({
-        onFrame: (frame) => {
-          const id = frame[1] as number;
-          const size = id % 5 === 0 ? 200_000 + id : 50 + id;
-          expect(frame.length).toBe(size);
-          expect(frame.subarray(2).every((byte) => byte === id)).toBe(true);
-          got.set(id, (got.get(id) ?? 0) + 1);
-        },
-        onDrain: () => undefined,
-        onClose: (reason) => (closed = reason),
-      });
-    }));
+    await world.scheduler.settle(
+      b.streams.listen({ host: "b", port: 1 }, (stream) => {
+        new StreamCarrier(stream, (callback) => b.clock.defer(callback), { lossy: true }).handle({
+          onFrame: (frame) => {
+            const id = frame[1] as number;
+            const size = id % 5 === 0 ? 200_000 + id : 50 + id;
+            expect(frame.length).toBe(size);
+            expect(frame.subarray(2).every((byte) => byte === id)).toBe(true);
+            got.set(id, (got.get(id) ?? 0) + 1);
+          },
+          onDrain: () => undefined,
+          onClose: (reason) => (closed = reason),
+        });
+      }),
+    );
     const stream = await world.scheduler.settle(a.streams.dial({ host: "b", port: 1 }, { timeoutMs: 1000, purpose: "entries" }));
     const carrier = new StreamCarrier(stream, (callback) => a.clock.defer(callback));
     carrier.handle(silent);

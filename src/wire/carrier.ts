@@ -177,7 +177,8 @@ export class StreamCarrier implements Carrier {
   private onClose(reason: { readonly code: string; readonly message: string } | undefined): void {
     this.state = "closed";
     this.decoder.stop();
-    const text = reason === undefined ? (this.decoder.partial ? "closed in the middle of a frame" : "closed") : `${reason.code}: ${reason.message}`;
+    const text =
+      reason === undefined ? (this.decoder.partial ? "closed in the middle of a frame" : "closed") : `${reason.code}: ${reason.message}`;
     this.handlers?.onClose(this.failure ?? text);
   }
 }

@@ -7,7 +7,10 @@ import type { Carrier, CarrierHandlers } from "./types.ts";
  * Two ends in one process. Frames are handed over, not copied, in a turn of their own: neither side
  * ever runs within a call of the other.
  */
-export function directCarrierPair(defer: Defer, names: readonly [string, string] = ["direct", "direct"]): readonly [DirectCarrier, DirectCarrier] {
+export function directCarrierPair(
+  defer: Defer,
+  names: readonly [string, string] = ["direct", "direct"],
+): readonly [DirectCarrier, DirectCarrier] {
   const a = new DirectCarrier(defer, names[1]);
   const b = new DirectCarrier(defer, names[0]);
   a.connect(b);

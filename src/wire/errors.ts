@@ -1,5 +1,5 @@
-import { MalformedBytes, Reader, UnumError, isErrorCode, isUnumError } from "../base/index.ts";
-import type { Outcome, Retry, Writer } from "../base/index.ts";
+import { MalformedBytes, UnumError, isErrorCode, isUnumError } from "../base/index.ts";
+import type { Outcome, Reader, Retry, Writer } from "../base/index.ts";
 import type { WireError } from "./types.ts";
 
 /** The numbers on the wire are positions in these lists: append only. */

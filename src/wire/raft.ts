@@ -6,8 +6,16 @@ import type { GroupMessage, Heartbeat } from "./types.ts";
 
 /** The number on the wire is the position: append only. */
 const messageTypes: readonly Message["type"][] = [
-  "pre-vote", "vote", "pre-vote-response", "vote-response", "append", "append-response",
-  "heartbeat", "heartbeat-response", "snapshot", "timeout-now",
+  "pre-vote",
+  "vote",
+  "pre-vote-response",
+  "vote-response",
+  "append",
+  "append-response",
+  "heartbeat",
+  "heartbeat-response",
+  "snapshot",
+  "timeout-now",
 ];
 
 const appendType = messageTypes.indexOf("append");
@@ -108,7 +116,10 @@ function writeMessage(writer: Writer, message: Message): void {
   switch (message.type) {
     case "pre-vote":
     case "vote":
-      writer.u64(message.lastIndex).u64(message.lastTerm).u8(message.transfer ? 1 : 0);
+      writer
+        .u64(message.lastIndex)
+        .u64(message.lastTerm)
+        .u8(message.transfer ? 1 : 0);
       break;
     case "pre-vote-response":
     case "vote-response":
@@ -120,7 +131,11 @@ function writeMessage(writer: Writer, message: Message): void {
       writeEntries(writer, message.prevIndex, message.entries);
       break;
     case "append-response":
-      writer.u64(message.index).u8(message.rejected ? 1 : 0).u64(message.hintIndex).u64(message.hintTerm);
+      writer
+        .u64(message.index)
+        .u8(message.rejected ? 1 : 0)
+        .u64(message.hintIndex)
+        .u64(message.hintTerm);
       writeReport(writer, message.suspect);
       break;
     case "heartbeat":
@@ -214,7 +229,11 @@ export function encodeHeartbeats(heartbeats: readonly Heartbeat[]): Uint8Array {
   const writer = new Writer(5 + heartbeats.length * heartbeatBytes);
   writer.u8(FrameType.heartbeats).u32(heartbeats.length);
   for (const beat of heartbeats) {
-    writer.u8(beat.response ? 1 : 0).u32(beat.group).u32(beat.from).u32(beat.to);
+    writer
+      .u8(beat.response ? 1 : 0)
+      .u32(beat.group)
+      .u32(beat.from)
+      .u32(beat.to);
     writer.u64(beat.term).u64(beat.commit).u64(beat.context);
   }
   return writer.take();

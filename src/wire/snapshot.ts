@@ -64,7 +64,12 @@ export function decodeSnapshotChunk(frame: Uint8Array): SnapshotChunk {
 }
 
 export function encodeSnapshotAck(ack: SnapshotAck): Uint8Array {
-  return new Writer(16).u8(FrameType.snapshotAck).u32(ack.transfer).u64(ack.received).u8(ack.done ? 1 : 0).take();
+  return new Writer(16)
+    .u8(FrameType.snapshotAck)
+    .u32(ack.transfer)
+    .u64(ack.received)
+    .u8(ack.done ? 1 : 0)
+    .take();
 }
 
 export function decodeSnapshotAck(frame: Uint8Array): SnapshotAck {

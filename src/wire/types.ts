@@ -6,12 +6,26 @@ import type { Message, SnapshotMeta } from "../raft/types.ts";
  * numbers never change their meaning; a new meaning takes a new number and a feature level.
  */
 export const FrameType = {
-  hello: 1, welcome: 2, refused: 3, goodbye: 4,
+  hello: 1,
+  welcome: 2,
+  refused: 3,
+  goodbye: 4,
   /** A piece of a frame that was split: [u32 message id][u32 bytes of the whole][u32 offset][piece of (type + payload)]. */
   fragment: 5,
-  request: 16, response: 17, item: 18, end: 19, cancel: 20, credit: 21, push: 22,
-  heartbeats: 32, raft: 33,
-  snapshotBegin: 40, snapshotReady: 41, snapshotChunk: 42, snapshotAck: 43, snapshotFailed: 44,
+  request: 16,
+  response: 17,
+  item: 18,
+  end: 19,
+  cancel: 20,
+  credit: 21,
+  push: 22,
+  heartbeats: 32,
+  raft: 33,
+  snapshotBegin: 40,
+  snapshotReady: 41,
+  snapshotChunk: 42,
+  snapshotAck: 43,
+  snapshotFailed: 44,
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 

@@ -23,5 +23,13 @@ checksumContract("NodeChecksum", () => new NodeChecksum());
 streamsContract("NodeStreams over IPv4", () => {
   const streams = new NodeStreams();
   // A documentation network (RFC 5737): packets to it are answered by nobody, or at once by "unreachable".
-  return { server: streams, client: streams, serverHost: "127.0.0.1", purpose: "client", until, settle: (promise) => promise, silentAddress: { host: "192.0.2.1", port: 9 } };
+  return {
+    server: streams,
+    client: streams,
+    serverHost: "127.0.0.1",
+    purpose: "client",
+    until,
+    settle: (promise) => promise,
+    silentAddress: { host: "192.0.2.1", port: 9 },
+  };
 });

@@ -41,10 +41,13 @@ describe("NodeStreams", () => {
     let reason: StreamError | undefined;
     let closed = false;
     const listener = await streams.listen({ host: "127.0.0.1", port: 0 }, (stream) => {
-      stream.handle({ ...silent, onClose: (why) => {
-        closed = true;
-        reason = why;
-      } });
+      stream.handle({
+        ...silent,
+        onClose: (why) => {
+          closed = true;
+          reason = why;
+        },
+      });
       stream.close();
     });
     const socket: Socket = connect({ host: "127.0.0.1", port: listener.address.port, allowHalfOpen: true });
@@ -60,7 +63,10 @@ describe("NodeStreams", () => {
     const streams = new NodeStreams();
     const dial = streams.dial({ host: "no-such-host.invalid", port: 1 }, { timeoutMs: 3000, purpose: "client" });
     await expect(dial).rejects.toMatchObject({ name: "StreamError", code: expect.stringMatching(/unreachable|timeout/) });
-    await expect(streams.listen({ host: "192.0.2.1", port: 0 }, () => undefined)).rejects.toMatchObject({ name: "StreamError", code: "unreachable" });
+    await expect(streams.listen({ host: "192.0.2.1", port: 0 }, () => undefined)).rejects.toMatchObject({
+      name: "StreamError",
+      code: "unreachable",
+    });
   });
 
   it("meets another program's listener on its port as in-use", async () => {

@@ -18,8 +18,17 @@ const keepAliveMs = 15_000;
 const markBytes = 16 * 1024;
 
 const codes: Readonly<Record<string, StreamErrorCode>> = {
-  ECONNREFUSED: "refused", ETIMEDOUT: "timeout", ECONNRESET: "reset", EPIPE: "reset", ECONNABORTED: "reset", EADDRINUSE: "in-use",
-  EHOSTUNREACH: "unreachable", ENETUNREACH: "unreachable", ENOTFOUND: "unreachable", EAI_AGAIN: "unreachable", EADDRNOTAVAIL: "unreachable",
+  ECONNREFUSED: "refused",
+  ETIMEDOUT: "timeout",
+  ECONNRESET: "reset",
+  EPIPE: "reset",
+  ECONNABORTED: "reset",
+  EADDRINUSE: "in-use",
+  EHOSTUNREACH: "unreachable",
+  ENETUNREACH: "unreachable",
+  ENOTFOUND: "unreachable",
+  EAI_AGAIN: "unreachable",
+  EADDRNOTAVAIL: "unreachable",
 };
 
 function streamError(error: NodeJS.ErrnoException, otherwise: StreamErrorCode): StreamError {
@@ -40,9 +49,12 @@ export class NodeStreams implements Streams {
 
   listen(address: Address, accept: (stream: Stream) => void): Promise<Listener> {
     return new Promise((resolve, reject) => {
-      const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, highWaterMark: markBytes }, (socket) => {
-        accept(new NodeStream(socket, this.options.lingerMs));
-      });
+      const server = createServer(
+        { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, highWaterMark: markBytes },
+        (socket) => {
+          accept(new NodeStream(socket, this.options.lingerMs));
+        },
+      );
       server.maxConnections = this.options.maxConnections;
       server.once("error", (error) => reject(streamError(error, "unreachable")));
       server.listen({ host: address.host, port: address.port }, () => {
@@ -57,7 +69,12 @@ export class NodeStreams implements Streams {
     return new Promise((resolve, reject) => {
       // The mark is an option of every stream; only the types of `connect` do not know it.
       const target: NetConnectOpts & { readonly highWaterMark: number } = {
-        host: address.host, port: address.port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, highWaterMark: markBytes,
+        host: address.host,
+        port: address.port,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: keepAliveMs,
+        highWaterMark: markBytes,
       };
       const socket = connect(target);
       const onError = (error: Error): void => {
