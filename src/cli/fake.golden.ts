@@ -1,6 +1,6 @@
 import { UnumError, compareBytes, latin1Decode, utf8Decode, utf8Encode } from "../base/index.ts";
 import { StreamError } from "../ports/index.ts";
-import type { Output, SpawnRequest } from "../ports/index.ts";
+import type { Child, ChildExit, Clock, Output, Signal, SpawnRequest } from "../ports/index.ts";
 import type {
   Client, ClusterStatus, KeySpan, MemberStatus, PutOptions, Store, StoredChange, StoredEntry, Txn, TxnOutcome,
 } from "./client.ts";
@@ -15,7 +15,8 @@ export class FakeWorld {
   readonly alive = new Set<number>();
   readonly takenPorts = new Set<number>();
   readonly connected: string[] = [];
-  readonly spawned: SpawnRequest[] = [];
+  readonly children: FakeChild[] = [];
+  clock: Clock = { now: () => 0, wall: () => 0, after: () => ({ cancel: () => undefined }), defer: (callback) => callback() };
   readonly store = new FakeStore();
   input = "";
   terminal = false;
@@ -34,15 +35,16 @@ export class FakeWorld {
         onKey: () => () => undefined,
         onEnd: () => undefined,
       },
-      clock: { now: () => 0, wall: () => 0, after: () => ({ cancel: () => undefined }), defer: (callback) => callback() },
+      clock: this.clock,
       random: { bytes: (length) => new Uint8Array(length) },
       processes: {
         pid: 4242,
         environment: this.environment,
         directory: "/home/somebody",
         spawn: (request) => {
-          this.spawned.push(request);
-          return { pid: 1, kill: () => true, exited: new Promise(() => undefined) };
+          const child = new FakeChild(request);
+          this.children.push(child);
+          return child;
         },
         alive: (pid) => this.alive.has(pid),
         onSignal: () => () => undefined,
@@ -218,4 +220,56 @@ export class FakeStore implements Store {
     };
     return [...this.entries.values()].filter(inside).sort((a, b) => compareBytes(a.keyBytes, b.keyBytes));
   }
+}
+
+/** A process that ends when it is told to, and not otherwise. */
+export class FakeChild implements Child {
+  readonly pid = 1;
+  readonly request: SpawnRequest;
+  readonly signals: Signal[] = [];
+  /** Ends on SIGTERM, as a healthy node does. */
+  obedient = true;
+  readonly exited: Promise<ChildExit>;
+  private settle: (exit: ChildExit) => void = () => undefined;
+
+  constructor(request: SpawnRequest) {
+    this.request = request;
+    this.exited = new Promise((resolve) => {
+      this.settle = resolve;
+    });
+  }
+
+  kill(signal: Signal): boolean {
+    this.signals.push(signal);
+    if (signal === "SIGKILL" || (signal === "SIGTERM" && this.obedient)) this.settle({ code: null, signal });
+    return true;
+  }
+
+  /** Ends by itself. */
+  end(code: number, lastLine: string): void {
+    this.request.onErrorLine?.(lastLine);
+    this.settle({ code, signal: null });
+  }
+}
+
+/** Time passes as fast as somebody waits for it. */
+export function fastClock(): Clock {
+  let now = 0;
+  return {
+    now: () => now,
+    wall: () => now,
+    after: (delayMs, callback) => {
+      let live = true;
+      setImmediate(() => {
+        now += delayMs;
+        if (live) callback();
+      });
+      return {
+        cancel: () => {
+          live = false;
+        },
+      };
+    },
+    defer: (callback) => callback(),
+  };
 }

@@ -1,32 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { UnumError } from "../../base/index.ts";
-import type { Clock } from "../../ports/index.ts";
 import type { Client } from "../client.ts";
-import { FakeStore } from "../fake.golden.ts";
+import { FakeStore, fastClock } from "../fake.golden.ts";
 import { Ledger, demoKey, demoNumber, demoValue } from "./ledger.ts";
 import { Meter } from "./meter.ts";
 import { Reader } from "./reader.ts";
 import { demoPassed, faultLine, resultLines, writingLine } from "./report.ts";
 import type { DemoReport } from "./report.ts";
 import { verifyThrough } from "./verify.ts";
-
-/** Time passes as fast as somebody waits for it. */
-function fastClock(): Clock {
-  let now = 0;
-  return {
-    now: () => now,
-    wall: () => now,
-    after: (delayMs, callback) => {
-      let live = true;
-      setImmediate(() => {
-        now += delayMs;
-        if (live) callback();
-      });
-      return { cancel: () => { live = false; } };
-    },
-    defer: (callback) => callback(),
-  };
-}
 
 function clientOf(kv: FakeStore): Client {
   const refused = (): never => {
