@@ -49,7 +49,12 @@ class Runner {
     const code = await runCli(world.context(), args);
     const show = (prefix: string, chunks: readonly string[]): string[] => {
       const text = chunks.join("");
-      return text === "" ? [] : text.replace(/\n$/, "").split("\n").map((each) => `${prefix} ${each}`.trimEnd());
+      return text === ""
+        ? []
+        : text
+            .replace(/\n$/, "")
+            .split("\n")
+            .map((each) => `${prefix} ${each}`.trimEnd());
     };
     return [...show("out|", world.out), ...show("err|", world.err), `exit ${code}`].join("\n");
   }

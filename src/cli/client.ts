@@ -15,7 +15,9 @@ export interface Client {
   members(options?: Timed): Promise<readonly MemberStatus[]>;
   removeMember(member: string, options?: Timed): Promise<MemberStatus>;
   /** Without `keyspace` of every group that the default keyspace's leader leads; without `to` to the most advanced voter. */
-  transferLeader(options?: Timed & { readonly keyspace?: string | undefined; readonly to?: string | undefined }): Promise<readonly LeaderTransfer[]>;
+  transferLeader(
+    options?: Timed & { readonly keyspace?: string | undefined; readonly to?: string | undefined },
+  ): Promise<readonly LeaderTransfer[]>;
   /** The bytes of one backup file. */
   snapshotSave(options?: { readonly keyspaces?: readonly string[] | undefined }): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
@@ -102,7 +104,10 @@ export type TxnOutcome =
 export interface Store {
   get(key: string, options?: ReadOptions): Promise<StoredEntry | undefined>;
   put(key: string, value: Uint8Array, options?: PutOptions): Promise<{ readonly revision: number }>;
-  delete(target: string | KeySpan, options?: Timed & { readonly ifRevision?: number | undefined }): Promise<{ readonly revision: number; readonly deleted: number }>;
+  delete(
+    target: string | KeySpan,
+    options?: Timed & { readonly ifRevision?: number | undefined },
+  ): Promise<{ readonly revision: number; readonly deleted: number }>;
   range(range: KeySpan, options?: ReadOptions & { readonly limit?: number | undefined }): Promise<StoredPage>;
   watch(target: { readonly key: string } | KeySpan, options?: { readonly from?: number | undefined }): StoredWatch;
   txn(txn: Txn, options?: Timed): Promise<{ readonly revision: number; readonly ok: boolean; readonly results: readonly TxnOutcome[] }>;

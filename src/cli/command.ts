@@ -1,4 +1,5 @@
-import { Command, Option } from "commander";
+import { Option } from "commander";
+import type { Command } from "commander";
 import { isAddressText, optionFlag, optionTable } from "../base/index.ts";
 import type { OptionName, OptionRow } from "../base/index.ts";
 import type { CliContext } from "./context.ts";
@@ -28,7 +29,10 @@ export function group(parent: Command, name: string, summary: string): Command {
 export function refuseUnknownCommand(command: Command): void {
   const word = command.args[0];
   if (word === undefined) return;
-  const near = closest(word, command.commands.map((sub) => sub.name()));
+  const near = closest(
+    word,
+    command.commands.map((sub) => sub.name()),
+  );
   const path = commandPath(command);
   throw new Mistake(`unknown command "${path} ${word}"`, near === undefined ? `see: ${path} --help` : `did you mean "${path} ${near}"?`);
 }
@@ -61,7 +65,8 @@ export function tableOption(name: OptionName): Option {
 /** A whole number from a flag. */
 export function readCount(flag: string, text: string, min: number, max: number = Number.MAX_SAFE_INTEGER): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isSafeInteger(value)) throw new Mistake(`${flag} takes a whole number, not "${text}"`, `for example: ${flag} ${Math.max(min, 1)}`);
+  if (!Number.isSafeInteger(value))
+    throw new Mistake(`${flag} takes a whole number, not "${text}"`, `for example: ${flag} ${Math.max(min, 1)}`);
   if (value < min) throw new Mistake(`${flag} is at least ${min}, not ${text}`, `for example: ${flag} ${min}`);
   if (value > max) throw new Mistake(`${flag} is at most ${max}, not ${text}`, `for example: ${flag} ${max}`);
   return value;

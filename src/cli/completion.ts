@@ -18,7 +18,11 @@ function entries(program: Command): Entry[] {
     const shells = command.name() === "completion" ? completionShells.map((shell) => ({ word: shell, help: "" })) : [];
     const flags = command.options
       .filter((option) => !option.hidden && option.long !== undefined && option.long !== null)
-      .map((option) => ({ flag: option.long ?? "", help: firstSentence(option.description), takesValue: option.required || option.optional }));
+      .map((option) => ({
+        flag: option.long ?? "",
+        help: firstSentence(option.description),
+        takesValue: option.required || option.optional,
+      }));
     all.push({ path, words: [...words, ...shells], flags: [...flags, { flag: "--help", help: "print help", takesValue: false }] });
     for (const sub of command.commands) visit(sub, path === "" ? sub.name() : `${path} ${sub.name()}`);
   };
@@ -40,7 +44,10 @@ export function completionScript(program: Command, shell: Shell): string {
 }
 
 function bashScript(name: string, all: readonly Entry[]): string {
-  const cases = all.map((entry) => `    "${entry.path}") words="${[...entry.words.map((item) => item.word), ...entry.flags.map((item) => item.flag)].join(" ")}" ;;`);
+  const cases = all.map(
+    (entry) =>
+      `    "${entry.path}") words="${[...entry.words.map((item) => item.word), ...entry.flags.map((item) => item.flag)].join(" ")}" ;;`,
+  );
   return `# ${name} completion for bash; source it, or put it in bash_completion.d
 _${name}() {
   local path="" words="" word next at
@@ -49,7 +56,9 @@ _${name}() {
     word="\${COMP_WORDS[at]}"
     next="\${path:+$path }$word"
     case "$next" in
-      ${commandPaths(all).map((path) => `"${path}"`).join("|")}) path="$next" ;;
+      ${commandPaths(all)
+        .map((path) => `"${path}"`)
+        .join("|")}) path="$next" ;;
     esac
   done
   case "$path" in
@@ -62,7 +71,8 @@ complete -o default -F _${name} ${name}
 }
 
 function zshScript(name: string, all: readonly Entry[]): string {
-  const describe = (item: { readonly help: string }, word: string): string => `'${word.replaceAll(":", "\\:")}${item.help === "" ? "" : `:${item.help}`}'`;
+  const describe = (item: { readonly help: string }, word: string): string =>
+    `'${word.replaceAll(":", "\\:")}${item.help === "" ? "" : `:${item.help}`}'`;
   const cases = all.map((entry) => {
     const items = [...entry.words.map((item) => describe(item, item.word)), ...entry.flags.map((item) => describe(item, item.flag))];
     return `    "${entry.path}") items=(${items.join(" ")}) ;;`;
@@ -74,7 +84,9 @@ _${name}() {
   for word in "\${(@)words[2,CURRENT-1]}"; do
     next="\${path_:+$path_ }$word"
     case "$next" in
-      ${commandPaths(all).map((path) => `"${path}"`).join("|")}) path_="$next" ;;
+      ${commandPaths(all)
+        .map((path) => `"${path}"`)
+        .join("|")}) path_="$next" ;;
     esac
   done
   case "$path_" in
@@ -91,7 +103,9 @@ function fishScript(name: string, all: readonly Entry[]): string {
     const condition = `-n '__${name}_at "${entry.path}"'`;
     return [
       ...entry.words.map((item) => `complete -c ${name} -f ${condition} -a ${item.word}${item.help === "" ? "" : ` -d '${item.help}'`}`),
-      ...entry.flags.map((item) => `complete -c ${name} ${condition} -l ${item.flag.slice(2)}${item.takesValue ? " -r" : ""} -d '${item.help}'`),
+      ...entry.flags.map(
+        (item) => `complete -c ${name} ${condition} -l ${item.flag.slice(2)}${item.takesValue ? " -r" : ""} -d '${item.help}'`,
+      ),
     ];
   });
   return `# ${name} completion for fish
@@ -99,7 +113,9 @@ function __${name}_at
     set -l path
     for word in (commandline -opc)[2..-1]
         set -l next (string join ' ' $path $word)
-        if contains -- "$next" ${commandPaths(all).map((path) => `'${path}'`).join(" ")}
+        if contains -- "$next" ${commandPaths(all)
+          .map((path) => `'${path}'`)
+          .join(" ")}
             set path $path $word
         end
     end

@@ -31,7 +31,10 @@ export async function resolveEndpoints(context: CliContext, flag: string | undef
 }
 
 function readAddresses(text: string, source: string): readonly string[] {
-  const bare = text.split(",").map((part) => part.trim().replace(/^unum:\/\//, "")).join(",");
+  const bare = text
+    .split(",")
+    .map((part) => part.trim().replace(/^unum:\/\//, ""))
+    .join(",");
   try {
     return readOption("endpoint", bare, source);
   } catch (error) {
@@ -58,7 +61,11 @@ function isDevFile(value: unknown): value is DevFile {
   if (typeof value !== "object" || value === null) return false;
   const file = value as Partial<DevFile>;
   return (
-    typeof file.pid === "number" && typeof file.data === "string" && Array.isArray(file.nodes) &&
-    Array.isArray(file.endpoints) && file.endpoints.length > 0 && file.endpoints.every((item) => typeof item === "string" && isAddressText(item))
+    typeof file.pid === "number" &&
+    typeof file.data === "string" &&
+    Array.isArray(file.nodes) &&
+    Array.isArray(file.endpoints) &&
+    file.endpoints.length > 0 &&
+    file.endpoints.every((item) => typeof item === "string" && isAddressText(item))
   );
 }

@@ -2,7 +2,16 @@ import { UnumError, compareBytes, latin1Decode, utf8Decode, utf8Encode } from ".
 import { StreamError } from "../ports/index.ts";
 import type { Child, ChildExit, Clock, Output, Signal, SpawnRequest } from "../ports/index.ts";
 import type {
-  Client, ClusterStatus, KeySpan, MemberStatus, PutOptions, Store, StoredChange, StoredEntry, Txn, TxnOutcome,
+  Client,
+  ClusterStatus,
+  KeySpan,
+  MemberStatus,
+  PutOptions,
+  Store,
+  StoredChange,
+  StoredEntry,
+  Txn,
+  TxnOutcome,
 } from "./client.ts";
 import type { CliContext } from "./context.ts";
 
@@ -68,7 +77,8 @@ export class FakeWorld {
           return { cluster: "00000000000000bb", keyspaces: [{ name: "default", revision: 1_099_511_627_786, keys: 2 }] };
         },
         planRecovery: async () => ({
-          cluster: "00000000000000aa", name: "n1",
+          cluster: "00000000000000aa",
+          name: "n1",
           groups: [{ group: 1, name: "default", lastTerm: 3, lastIndex: 1204, commit: 1200, revision: 900, votersLost: ["n2", "n3"] }],
         }),
         recover: async ({ data }) => {
@@ -80,7 +90,9 @@ export class FakeWorld {
 
   private output(lines: string[]): Output {
     return {
-      terminal: this.terminal, columns: 100, rows: 30,
+      terminal: this.terminal,
+      columns: 100,
+      rows: 30,
       write: (data) => {
         lines.push(typeof data === "string" ? data : utf8Decode(data));
       },
@@ -138,18 +150,52 @@ const nodeId = (at: number): string => `000000000000000${at}`;
 
 /** Three members, of which `up` answer; n1 leads while a majority is up. */
 export function fakeStatus(up: number): ClusterStatus {
-  const members = [1, 2, 3].map((at): MemberStatus => ({
-    node: nodeId(at), name: `n${at}`, address: `127.0.0.1:${7399 + at}`, zone: "abc".charAt(at - 1), role: "voter",
-    state: at <= up ? "up" : "down", downMs: at <= up ? null : 4321, ephemeral: false, featureLevel: 1, report: null,
-  }));
+  const members = [1, 2, 3].map(
+    (at): MemberStatus => ({
+      node: nodeId(at),
+      name: `n${at}`,
+      address: `127.0.0.1:${7399 + at}`,
+      zone: "abc".charAt(at - 1),
+      role: "voter",
+      state: at <= up ? "up" : "down",
+      downMs: at <= up ? null : 4321,
+      ephemeral: false,
+      featureLevel: 1,
+      report: null,
+    }),
+  );
   const quorum = up >= 2;
   return {
-    cluster: "7f3a000000000000", node: nodeId(1), name: "n1", featureLevel: 1, insecure: false, revision: 1204, voters: 3, votersUp: up, quorum,
-    canLose: Math.max(0, up - 2), members,
-    groups: [{
-      group: 1, name: "default", leader: quorum ? nodeId(1) : null, term: 2, commit: 1204, applied: 1204, revision: 1204,
-      voters: members.map((member) => member.node), learners: [], votersUp: up, quorum, canLose: Math.max(0, up - 2), bytes: 0, maxBytes: 0, writesStopped: false,
-    }],
+    cluster: "7f3a000000000000",
+    node: nodeId(1),
+    name: "n1",
+    featureLevel: 1,
+    insecure: false,
+    revision: 1204,
+    voters: 3,
+    votersUp: up,
+    quorum,
+    canLose: Math.max(0, up - 2),
+    members,
+    groups: [
+      {
+        group: 1,
+        name: "default",
+        leader: quorum ? nodeId(1) : null,
+        term: 2,
+        commit: 1204,
+        applied: 1204,
+        revision: 1204,
+        voters: members.map((member) => member.node),
+        learners: [],
+        votersUp: up,
+        quorum,
+        canLose: Math.max(0, up - 2),
+        bytes: 0,
+        maxBytes: 0,
+        writesStopped: false,
+      },
+    ],
   };
 }
 
@@ -165,9 +211,17 @@ export class FakeStore implements Store {
 
   async put(key: string, value: Uint8Array, options: PutOptions = {}): Promise<{ revision: number }> {
     const before = this.entries.get(key);
-    if (options.ifRevision !== undefined && options.ifRevision !== (before?.revision ?? 0)) throw new UnumError("CONFLICT", `"${key}" is at revision ${before?.revision ?? 0}.`);
+    if (options.ifRevision !== undefined && options.ifRevision !== (before?.revision ?? 0))
+      throw new UnumError("CONFLICT", `"${key}" is at revision ${before?.revision ?? 0}.`);
     const revision = ++this.revision;
-    const entry = { key, keyBytes: utf8Encode(key), value, revision, createRevision: before?.createRevision ?? revision, version: (before?.version ?? 0) + 1 };
+    const entry = {
+      key,
+      keyBytes: utf8Encode(key),
+      value,
+      revision,
+      createRevision: before?.createRevision ?? revision,
+      version: (before?.version ?? 0) + 1,
+    };
     this.entries.set(key, entry);
     this.changes.push({ revision, events: [{ kind: "put", key, keyBytes: entry.keyBytes, entry }] });
     return { revision };
@@ -177,7 +231,8 @@ export class FakeStore implements Store {
     const gone = typeof target === "string" ? (this.entries.has(target) ? [target] : []) : this.select(target).map((entry) => entry.key);
     if (gone.length > 0) this.revision++;
     for (const key of gone) this.entries.delete(key);
-    if (gone.length > 0) this.changes.push({ revision: this.revision, events: gone.map((key) => ({ kind: "delete", key, keyBytes: utf8Encode(key) })) });
+    if (gone.length > 0)
+      this.changes.push({ revision: this.revision, events: gone.map((key) => ({ kind: "delete", key, keyBytes: utf8Encode(key) })) });
     return { revision: this.revision, deleted: gone.length };
   }
 

@@ -25,7 +25,10 @@ function storeOf(kv: KV<Uint8Array>): Store {
     range: (range, options) => kv.range(range, options),
     watch: (target, options) => kv.watch(target, options),
     async txn(txn, options) {
-      const result = await kv.txn({ if: txn.compare.map(compareOf), do: txn.success.map(operationOf), else: txn.failure.map(operationOf) }, options);
+      const result = await kv.txn(
+        { if: txn.compare.map(compareOf), do: txn.success.map(operationOf), else: txn.failure.map(operationOf) },
+        options,
+      );
       const results = result.results as readonly unknown[];
       return { revision: result.revision, ok: result.ok, results: outcomesOf(result.ok ? txn.success : txn.failure, results) };
     },
@@ -35,8 +38,10 @@ function storeOf(kv: KV<Uint8Array>): Store {
 const relations: Readonly<Record<Relation, Compare["relation"]>> = { "=": "equal", "!=": "not-equal", "<": "less", ">": "greater" };
 
 function compareOf(compare: TxnCompare): Compare {
-  if (compare.target === "exists") return { key: compare.key, target: "version", relation: compare.exists ? "greater" : "equal", operand: 0 };
-  if (compare.target === "value") return { key: compare.key, target: "value", relation: relations[compare.relation], operand: compare.value };
+  if (compare.target === "exists")
+    return { key: compare.key, target: "version", relation: compare.exists ? "greater" : "equal", operand: 0 };
+  if (compare.target === "value")
+    return { key: compare.key, target: "value", relation: relations[compare.relation], operand: compare.value };
   const target = compare.target === "createRevision" ? "create" : compare.target;
   return { key: compare.key, target, relation: relations[compare.relation], operand: compare.number };
 }
@@ -47,19 +52,20 @@ function operationOf(operation: TxnOperation): Op {
 
 /** The library types results by position; a document's operations are known only now. */
 function outcomesOf(operations: Txn["success"], results: readonly unknown[]): TxnOutcome[] {
-  return operations.map((operation, at): TxnOutcome => {
-    const result = results[at];
-    switch (operation.kind) {
-      case "put":
-        return { kind: "put" };
-      case "get":
-        return { kind: "get", entry: result as StoredEntry | undefined };
-      case "delete":
-        return { kind: "delete", deleted: (result as { readonly deleted: number }).deleted };
-      case "range": {
-        const page = result as StoredPage;
-        return { kind: "range", entries: page.entries, more: page.more };
-      }
+  return operations.map((operation, at) => outcomeOf(operation, results[at]));
+}
+
+function outcomeOf(operation: TxnOperation, result: unknown): TxnOutcome {
+  switch (operation.kind) {
+    case "put":
+      return { kind: "put" };
+    case "get":
+      return { kind: "get", entry: result as StoredEntry | undefined };
+    case "delete":
+      return { kind: "delete", deleted: (result as { readonly deleted: number }).deleted };
+    case "range": {
+      const page = result as StoredPage;
+      return { kind: "range", entries: page.entries, more: page.more };
     }
-  });
+  }
 }

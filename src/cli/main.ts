@@ -1,6 +1,16 @@
 import { UnumError } from "../base/index.ts";
 import {
-  NodeClock, NodeRandom, NodeStreams, exitProcess, nodeFiles, nodeInput, nodeOutput, nodeProcesses, onBrokenOutput, processArguments, processProgram,
+  NodeClock,
+  NodeRandom,
+  NodeStreams,
+  exitProcess,
+  nodeFiles,
+  nodeInput,
+  nodeOutput,
+  nodeProcesses,
+  onBrokenOutput,
+  processArguments,
+  processProgram,
 } from "../platform/node/index.ts";
 import { version } from "../version.ts";
 import type { CliContext, Offline, RunningNode } from "./context.ts";

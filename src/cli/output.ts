@@ -68,7 +68,9 @@ export function fitWidth(line: string, width: number): string {
 
 /** "412,337" */
 export function formatCount(value: number): string {
-  return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ",");
+  return Math.round(value)
+    .toString()
+    .replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 /** "61 MB", with 10^6 bytes to the megabyte. */

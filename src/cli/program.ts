@@ -19,9 +19,11 @@ export async function runCli(context: CliContext, args: readonly string[]): Prom
   let result: ExitCode = 0;
   const program = buildProgram({
     context,
-    action: (handler) => async (...given) => {
-      result = await handler(...given);
-    },
+    action:
+      (handler) =>
+      async (...given) => {
+        result = await handler(...given);
+      },
   });
   try {
     await program.parseAsync([...args], { from: "user" });
@@ -30,7 +32,8 @@ export async function runCli(context: CliContext, args: readonly string[]): Prom
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     const described = describeFailure(error instanceof CommanderError ? asMistake(program, args, error) : error);
     for (const line of described.lines) context.stderr.write(`${line}\n`);
-    if (context.processes.environment["UNUM_LOG"] === "debug" && !isUnumError(error) && error instanceof Error) context.stderr.write(`${error.stack ?? ""}\n`);
+    if (context.processes.environment["UNUM_LOG"] === "debug" && !isUnumError(error) && error instanceof Error)
+      context.stderr.write(`${error.stack ?? ""}\n`);
     return described.exitCode;
   }
 }
@@ -90,7 +93,13 @@ function asMistake(program: Command, args: readonly string[], error: CommanderEr
   const command = enteredCommand(program, args);
   if (hint === undefined) return new Mistake(message, `see: ${commandPath(command)} --help`);
   const prefix = hint.startsWith("-") ? "" : `${commandPath(command)} `;
-  return new Mistake(message, `did you mean "${hint.split(", ").map((word) => prefix + word).join('", "')}"?`);
+  return new Mistake(
+    message,
+    `did you mean "${hint
+      .split(", ")
+      .map((word) => prefix + word)
+      .join('", "')}"?`,
+  );
 }
 
 /** The innermost command that the arguments reach. */

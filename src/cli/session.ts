@@ -15,7 +15,10 @@ export interface ClusterFlags {
 
 /** Connects, works, closes; shows progress after a second. */
 export async function withClient(
-  context: CliContext, flags: ClusterFlags, what: string, work: (client: Client, progress: Progress) => Promise<ExitCode>,
+  context: CliContext,
+  flags: ClusterFlags,
+  what: string,
+  work: (client: Client, progress: Progress) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const endpoints = await resolveEndpoints(context, flags.endpoint);
   const timeout = readTimeout(context, flags.timeout);
@@ -37,7 +40,11 @@ export function readTimeout(context: CliContext, flag: string | undefined): numb
   if (text === undefined) return undefined;
   const timeout = parseDurationMs(text);
   const source = flag === undefined ? "UNUM_TIMEOUT" : "--timeout";
-  if (timeout === undefined || timeout <= 0) throw new Mistake(`${source} takes a time, not "${text}"`, `for example: ${source === "--timeout" ? "--timeout 5s" : "UNUM_TIMEOUT=5s"}`);
+  if (timeout === undefined || timeout <= 0)
+    throw new Mistake(
+      `${source} takes a time, not "${text}"`,
+      `for example: ${source === "--timeout" ? "--timeout 5s" : "UNUM_TIMEOUT=5s"}`,
+    );
   return timeout;
 }
 

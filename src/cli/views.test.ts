@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Command } from "commander";
+import type { Command } from "commander";
 import { Prng } from "../base/index.ts";
 import { benchLine } from "./bench/command.ts";
 import { completionScript } from "./completion.ts";
@@ -14,19 +14,38 @@ import { buildProgram } from "./program.ts";
 import { closest } from "./suggest.ts";
 
 const leader: NodeView = {
-  name: "n1", address: "127.0.0.1:7400", zone: "a", role: "leader", colour: "green", forMs: undefined,
-  term: 2, commit: 1204, applied: 1204, opsPerSecond: 12, memoryBytes: 61e6,
+  name: "n1",
+  address: "127.0.0.1:7400",
+  zone: "a",
+  role: "leader",
+  colour: "green",
+  forMs: undefined,
+  term: 2,
+  commit: 1204,
+  applied: 1204,
+  opsPerSecond: 12,
+  memoryBytes: 61e6,
 };
 const none = { term: undefined, commit: undefined, applied: undefined, opsPerSecond: undefined, memoryBytes: undefined };
 const view: DevView = {
   header: "unum dev   3 nodes, data .unum/dev, ready in 0.9 s",
   nodes: [
     leader,
-    { ...leader, name: "n2", address: "127.0.0.1:7401", zone: "b", role: "follower", colour: undefined, opsPerSecond: 0, memoryBytes: 58e6 },
+    {
+      ...leader,
+      name: "n2",
+      address: "127.0.0.1:7401",
+      zone: "b",
+      role: "follower",
+      colour: undefined,
+      opsPerSecond: 0,
+      memoryBytes: 58e6,
+    },
     { ...leader, ...none, name: "n3", address: "127.0.0.1:7402", zone: "c", role: "down", colour: "red", forMs: 4321 },
   ],
   events: [{ time: "12:03:11", text: "n3 killed; n1 leads, writes paused 0 ms" }],
-  keys: true, paused: false,
+  keys: true,
+  paused: false,
 };
 
 describe("the table of unum dev", () => {
@@ -96,12 +115,21 @@ describe("keys", () => {
 
 describe("figures", () => {
   it("are written as people read them", () => {
-    expect([formatMs(0.754), formatMs(4.2), formatMs(118.4), formatMs(900), formatMs(1340), formatMs(4000), formatMs(61_000), formatMs(180_000)])
-      .toEqual(["0.75 ms", "4.2 ms", "118 ms", "900 ms", "1.3 s", "4 s", "61 s", "3 min"]);
+    expect([
+      formatMs(0.754),
+      formatMs(4.2),
+      formatMs(118.4),
+      formatMs(900),
+      formatMs(1340),
+      formatMs(4000),
+      formatMs(61_000),
+      formatMs(180_000),
+    ]).toEqual(["0.75 ms", "4.2 ms", "118 ms", "900 ms", "1.3 s", "4 s", "61 s", "3 min"]);
     expect([formatCount(7), formatCount(21480), formatCount(1234567)]).toEqual(["7", "21,480", "1,234,567"]);
     expect([formatBytes(512), formatBytes(61e6), formatBytes(1.2e9)]).toEqual(["512 B", "61 MB", "1.2 GB"]);
-    expect(benchLine("put", { opsPerSecond: 43210, p50Ms: 2.1, p99Ms: 5.4, maxMs: 12, errors: 0 }, { inflight: 100, valueSize: 256 }))
-      .toBe("put  100 in flight, 256 B   43,210/s   p50 2.1 ms   p99 5.4 ms   max 12 ms   0 errors");
+    expect(benchLine("put", { opsPerSecond: 43210, p50Ms: 2.1, p99Ms: 5.4, maxMs: 12, errors: 0 }, { inflight: 100, valueSize: 256 })).toBe(
+      "put  100 in flight, 256 B   43,210/s   p50 2.1 ms   p99 5.4 ms   max 12 ms   0 errors",
+    );
   });
 
   it("are cut to a width that counts no colours", () => {
@@ -135,7 +163,12 @@ describe("the histogram", () => {
 describe("suggestions", () => {
   it("are made for slips, not for other words", () => {
     const names = ["dev", "demo", "start", "status", "kv"];
-    expect([closest("statu", names), closest("sttaus", names), closest("dmeo", names), closest("stat", names)]).toEqual(["status", "status", "demo", "start"]);
+    expect([closest("statu", names), closest("sttaus", names), closest("dmeo", names), closest("stat", names)]).toEqual([
+      "status",
+      "status",
+      "demo",
+      "start",
+    ]);
     expect([closest("kubernetes", names), closest("x", names)]).toEqual([undefined, undefined]);
   });
 });

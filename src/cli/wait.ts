@@ -19,7 +19,12 @@ export async function within<T>(clock: Clock, ms: number, promise: Promise<T>): 
 }
 
 /** Asks again and again until the answer is something, or the time is over. */
-export async function until<T>(clock: Clock, patienceMs: number, everyMs: number, ask: () => Promise<T | undefined>): Promise<T | undefined> {
+export async function until<T>(
+  clock: Clock,
+  patienceMs: number,
+  everyMs: number,
+  ask: () => Promise<T | undefined>,
+): Promise<T | undefined> {
   const deadline = clock.now() + patienceMs;
   for (;;) {
     const answer = await ask();

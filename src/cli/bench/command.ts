@@ -56,28 +56,34 @@ async function bench(context: CliContext, kind: BenchKind, flags: BenchFlags): P
   const plan = readPlan(kind, flags);
   const nodes = readCount("--nodes", flags.nodes, 1, 9);
   const clientCount = readCount("--clients", flags.clients, 1, 10_000);
-  if (kind !== "watch" && clientCount > plan.inflight) throw new Mistake(`${clientCount} clients cannot share ${plan.inflight} in flight`, `for example: --inflight ${clientCount}`);
+  if (kind !== "watch" && clientCount > plan.inflight)
+    throw new Mistake(`${clientCount} clients cannot share ${plan.inflight} in flight`, `for example: --inflight ${clientCount}`);
   const timeout = readTimeout(context, flags.timeout);
   const running = flags.endpoint === undefined ? undefined : (await resolveEndpoints(context, flags.endpoint)).addresses;
   const own = running === undefined ? await startOwn(context, nodes) : undefined;
   const progress = new Progress(context.stderr, context.clock, isLively(context.stderr, context.processes.environment), "starting");
   const clients: Client[] = [];
   try {
-    return await interruptible(context, () => own?.cluster.abandon(), async () => {
-      if (own !== undefined) clients.push(await own.cluster.ready(20_000));
-      const endpoints = running ?? own?.cluster.endpoints ?? [];
-      while (clients.length < clientCount) clients.push(await context.connect(rotate(endpoints, clients.length), { timeout }));
-      const environment = { clock: context.clock, prng: new Prng(1), clients, progress: (text: string) => progress.update(text) };
-      const result = await runBench(environment, plan);
-      progress.update("cleaning up");
-      if (own === undefined && clients[0] !== undefined) await cleanBench(clients[0]);
-      progress.done();
-      const { inflight, valueSize, keys, seconds } = plan;
-      const measured = { nodes: own === undefined ? null : nodes, endpoints, version: context.version };
-      if (flags.json === true) printJson(context, { kind, ...result, inflight, clients: clientCount, valueSize, keys, seconds, ...measured });
-      else context.stdout.write(`${benchLine(kind, result, plan)}\n`);
-      return 0;
-    });
+    return await interruptible(
+      context,
+      () => own?.cluster.abandon(),
+      async () => {
+        if (own !== undefined) clients.push(await own.cluster.ready(20_000));
+        const endpoints = running ?? own?.cluster.endpoints ?? [];
+        while (clients.length < clientCount) clients.push(await context.connect(rotate(endpoints, clients.length), { timeout }));
+        const environment = { clock: context.clock, prng: new Prng(1), clients, progress: (text: string) => progress.update(text) };
+        const result = await runBench(environment, plan);
+        progress.update("cleaning up");
+        if (own === undefined && clients[0] !== undefined) await cleanBench(clients[0]);
+        progress.done();
+        const { inflight, valueSize, keys, seconds } = plan;
+        const measured = { nodes: own === undefined ? null : nodes, endpoints, version: context.version };
+        if (flags.json === true)
+          printJson(context, { kind, ...result, inflight, clients: clientCount, valueSize, keys, seconds, ...measured });
+        else context.stdout.write(`${benchLine(kind, result, plan)}\n`);
+        return 0;
+      },
+    );
   } finally {
     progress.done();
     own?.cluster.abandon();
@@ -125,7 +131,11 @@ function rotate(endpoints: readonly string[], by: number): readonly string[] {
 /** "put  100 in flight   43,210/s   p50 2.1 ms   p99 5.4 ms   max 12 ms   0 errors" */
 export function benchLine(kind: BenchKind, result: BenchResult, plan: Pick<BenchPlan, "inflight" | "valueSize">): string {
   return [
-    `${kind}  ${formatCount(plan.inflight)} in flight, ${plan.valueSize} B`, `${formatCount(result.opsPerSecond)}/s`,
-    `p50 ${formatMs(result.p50Ms)}`, `p99 ${formatMs(result.p99Ms)}`, `max ${formatMs(result.maxMs)}`, `${formatCount(result.errors)} errors`,
+    `${kind}  ${formatCount(plan.inflight)} in flight, ${plan.valueSize} B`,
+    `${formatCount(result.opsPerSecond)}/s`,
+    `p50 ${formatMs(result.p50Ms)}`,
+    `p99 ${formatMs(result.p99Ms)}`,
+    `max ${formatMs(result.maxMs)}`,
+    `${formatCount(result.errors)} errors`,
   ].join("   ");
 }

@@ -133,10 +133,16 @@ async function measure(environment: BenchEnvironment, plan: BenchPlan, swap: () 
   await sleep(clock, plan.seconds * 1000);
   const tally = swap();
   const seconds = (clock.now() - began) / 1000;
-  if (tally.latency.count === 0) throw new Failure("NO_PROGRESS", tally.firstError === "" ? "nothing was answered" : `nothing succeeded; the first error: ${tally.firstError}`);
+  if (tally.latency.count === 0)
+    throw new Failure(
+      "NO_PROGRESS",
+      tally.firstError === "" ? "nothing was answered" : `nothing succeeded; the first error: ${tally.firstError}`,
+    );
   return {
     opsPerSecond: Math.round(tally.latency.count / seconds),
-    p50Ms: round(tally.latency.quantileMs(0.5)), p99Ms: round(tally.latency.quantileMs(0.99)), maxMs: round(tally.latency.maxMs),
+    p50Ms: round(tally.latency.quantileMs(0.5)),
+    p99Ms: round(tally.latency.quantileMs(0.99)),
+    maxMs: round(tally.latency.maxMs),
     errors: tally.errors,
   };
 }

@@ -54,8 +54,24 @@ export class LocalNode {
     this.lastLine = "";
     const child = context.processes.spawn({
       args: [
-        "start", "--name", this.name, "--data", this.data, "--listen", this.address, "--advertise", this.address,
-        "--seeds", seeds, "--expect", String(expect), "--zone", this.zone, "--log", log, stopWithParentFlag,
+        "start",
+        "--name",
+        this.name,
+        "--data",
+        this.data,
+        "--listen",
+        this.address,
+        "--advertise",
+        this.address,
+        "--seeds",
+        seeds,
+        "--expect",
+        String(expect),
+        "--zone",
+        this.zone,
+        "--log",
+        log,
+        stopWithParentFlag,
       ],
       // The developer's own settings are about other nodes than these.
       environment: { UNUM_EPHEMERAL: "", UNUM_INSECURE: "" },
@@ -183,7 +199,8 @@ export class LocalCluster {
         } catch (error) {
           await client?.close();
           if (error instanceof Failure) throw error;
-          if (clock.now() > deadline) throw new Failure("NOT_READY", `no write was acknowledged in ${Math.round(patienceMs / 1000)} s: ${failureMessage(error)}`);
+          if (clock.now() > deadline)
+            throw new Failure("NOT_READY", `no write was acknowledged in ${Math.round(patienceMs / 1000)} s: ${failureMessage(error)}`);
         }
         await sleep(clock, 25);
       }

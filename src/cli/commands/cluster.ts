@@ -41,7 +41,12 @@ async function status(context: CliContext, flags: StatusFlags): Promise<ExitCode
     else {
       const paint = isLively(context.stdout, context.processes.environment) ? colourPaint : plainPaint;
       context.stdout.write(`${statusLine(report)}\n`);
-      for (const line of renderTable(statusColumns, report.members.map((member) => statusRow(report, member)), paint)) context.stdout.write(`  ${line}\n`);
+      for (const line of renderTable(
+        statusColumns,
+        report.members.map((member) => statusRow(report, member)),
+        paint,
+      ))
+        context.stdout.write(`  ${line}\n`);
       for (const warning of statusWarnings(report)) context.stderr.write(`${warning}\n`);
     }
     return report.quorum ? 0 : 1;
@@ -71,24 +76,35 @@ function statusWarnings(report: ClusterStatus): string[] {
 }
 
 const statusColumns: readonly Column[] = [
-  { title: "node", align: "left" }, { title: "address", align: "left" }, { title: "zone", align: "left" },
-  { title: "role", align: "left" }, { title: "term", align: "right" }, { title: "commit", align: "right" },
-  { title: "applied", align: "right" }, { title: "memory", align: "right" },
+  { title: "node", align: "left" },
+  { title: "address", align: "left" },
+  { title: "zone", align: "left" },
+  { title: "role", align: "left" },
+  { title: "term", align: "right" },
+  { title: "commit", align: "right" },
+  { title: "applied", align: "right" },
+  { title: "memory", align: "right" },
 ];
 
 function statusRow(report: ClusterStatus, member: MemberStatus): Cell[] {
   const replica = member.report?.replicas.find((copy) => copy.name !== "system") ?? member.report?.replicas[0];
   const number = (value: number | undefined): Cell => ({ text: value === undefined ? "-" : String(value) });
   return [
-    { text: member.name }, { text: member.address }, { text: member.zone === "" ? "-" : member.zone },
-    memberRole(report, member), number(replica?.term), number(replica?.commit), number(replica?.applied),
+    { text: member.name },
+    { text: member.address },
+    { text: member.zone === "" ? "-" : member.zone },
+    memberRole(report, member),
+    number(replica?.term),
+    number(replica?.commit),
+    number(replica?.applied),
     { text: member.report === null ? "-" : formatBytes(member.report.memoryBytes) },
   ];
 }
 
 /** What a member is in the default keyspace, or why it is nothing. */
 function memberRole(report: ClusterStatus, member: MemberStatus): Cell {
-  if (member.state !== "up") return { text: member.downMs === null ? member.state : `${member.state} ${formatMs(wholeSeconds(member.downMs))}`, colour: "red" };
+  if (member.state !== "up")
+    return { text: member.downMs === null ? member.state : `${member.state} ${formatMs(wholeSeconds(member.downMs))}`, colour: "red" };
   const group = report.groups.find((item) => item.group === 1) ?? report.groups[0];
   if (group?.leader === member.node) return { text: "leader", colour: "green" };
   if (group?.voters.includes(member.node) === true) return { text: "follower" };
@@ -99,8 +115,12 @@ function memberRole(report: ClusterStatus, member: MemberStatus): Cell {
 const wholeSeconds = (ms: number): number => (ms < 1000 ? ms : Math.floor(ms / 1000) * 1000);
 
 const memberColumns: readonly Column[] = [
-  { title: "name", align: "left" }, { title: "id", align: "left" }, { title: "address", align: "left" }, { title: "zone", align: "left" },
-  { title: "role", align: "left" }, { title: "state", align: "left" },
+  { title: "name", align: "left" },
+  { title: "id", align: "left" },
+  { title: "address", align: "left" },
+  { title: "zone", align: "left" },
+  { title: "role", align: "left" },
+  { title: "state", align: "left" },
 ];
 
 async function listMembers(context: CliContext, flags: StatusFlags): Promise<ExitCode> {
@@ -109,8 +129,12 @@ async function listMembers(context: CliContext, flags: StatusFlags): Promise<Exi
     if (flags.json === true) printJson(context, { members });
     else {
       const rows = members.map((member): Cell[] => [
-        { text: member.name }, { text: member.node }, { text: member.address }, { text: member.zone === "" ? "-" : member.zone },
-        { text: member.role }, { text: member.downMs === null ? member.state : `${member.state} ${formatMs(wholeSeconds(member.downMs))}` },
+        { text: member.name },
+        { text: member.node },
+        { text: member.address },
+        { text: member.zone === "" ? "-" : member.zone },
+        { text: member.role },
+        { text: member.downMs === null ? member.state : `${member.state} ${formatMs(wholeSeconds(member.downMs))}` },
       ]);
       for (const line of renderTable(memberColumns, rows)) context.stdout.write(`${line}\n`);
     }
@@ -145,7 +169,8 @@ async function transfer(context: CliContext, flags: TransferFlags): Promise<Exit
   return withClient(context, flags, "moving leadership", async (client) => {
     const members = await client.members();
     const target = flags.to === undefined ? undefined : members.find((item) => item.name === flags.to || item.node === flags.to);
-    if (flags.to !== undefined && target === undefined) throw new Failure("MEMBER_NOT_FOUND", `no member has the name or id "${flags.to}"; see: unum member list`);
+    if (flags.to !== undefined && target === undefined)
+      throw new Failure("MEMBER_NOT_FOUND", `no member has the name or id "${flags.to}"; see: unum member list`);
     const transfers = await client.transferLeader({ keyspace: flags.keyspace, to: target?.node });
     const nameOf = (id: string): string => members.find((item) => item.node === id)?.name ?? id;
     if (flags.json === true) printJson(context, { transfers });

@@ -9,10 +9,13 @@ export function addCompletionCommand(program: Command, registry: Registry): void
     .command("completion")
     .argument("<shell>", completionShells.join(", "))
     .description("print a completion script")
-    .addHelpText("after", `
+    .addHelpText(
+      "after",
+      `
   bash  source <(unum completion bash)
   zsh   unum completion zsh > "\${fpath[1]}/_unum"
-  fish  unum completion fish > ~/.config/fish/completions/unum.fish`)
+  fish  unum completion fish > ~/.config/fish/completions/unum.fish`,
+    )
     .action(
       registry.action(async (shell: string) => {
         if (!isShell(shell)) throw new Mistake(`there is no completion for "${shell}"`, `use one of: ${completionShells.join(", ")}`);

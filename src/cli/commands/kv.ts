@@ -1,35 +1,24 @@
 import type { Command } from "commander";
 import { parseDurationMs, utf8Encode, utf8TryDecode } from "../../base/index.ts";
-import type { Client, KeySpan, Store } from "../client.ts";
-import { group, optionalCount, printJson, withClusterFlags, withJson, withYes } from "../command.ts";
+import type { KeySpan } from "../client.ts";
+import { group, optionalCount, printJson, withYes } from "../command.ts";
 import type { Registry } from "../command.ts";
 import type { CliContext } from "../context.ts";
 import { Failure, Mistake } from "../failure.ts";
 import type { ExitCode } from "../failure.ts";
 import { confirm, withClient } from "../session.ts";
-import type { ClusterFlags } from "../session.ts";
 import { encodeValue, entryJson, valueText } from "../values.ts";
+import { checkKey, storeOf, withKvFlags } from "./kv-flags.ts";
+import type { KvFlags } from "./kv-flags.ts";
 import { addRangeCommand } from "./range.ts";
 import { addTxnCommand } from "./txn.ts";
 import { addWatchCommand } from "./watch.ts";
 
-/** The flags of every `kv` command. */
-export interface KvFlags extends ClusterFlags {
-  readonly keyspace?: string | undefined;
-  readonly json?: boolean | undefined;
-}
-
-export function withKvFlags(command: Command): Command {
-  return withClusterFlags(withJson(command.option("--keyspace <NAME>", "a named keyspace, made on first use (default: the cluster's own)")));
-}
-
-export function storeOf(client: Client, flags: KvFlags): Store {
-  return flags.keyspace === undefined ? client.kv : client.keyspace(flags.keyspace);
-}
-
 export function addKvCommands(program: Command, registry: Registry): void {
   const kv = group(program, "kv", "read, write and watch keys");
-  withKvFlags(kv.command("put").argument("<key>").argument("<value>", 'JSON, or text that is stored as a JSON string; "-" reads standard input'))
+  withKvFlags(
+    kv.command("put").argument("<key>").argument("<value>", 'JSON, or text that is stored as a JSON string; "-" reads standard input'),
+  )
     .description("store a value")
     .option("--raw", "store the bytes as they are")
     .option("--ttl <TIME>", "delete the key after this time")
@@ -113,12 +102,18 @@ interface DeleteFlags extends KvFlags {
 async function del(context: CliContext, key: string | undefined, flags: DeleteFlags): Promise<ExitCode> {
   const target = deleteTarget(key, flags.prefix);
   const ifRevision = optionalCount("--if-revision", flags.ifRevision, 1);
-  if (typeof target !== "string" && ifRevision !== undefined) throw new Mistake("--if-revision needs one key, not a prefix", "name the key instead of --prefix");
+  if (typeof target !== "string" && ifRevision !== undefined)
+    throw new Mistake("--if-revision needs one key, not a prefix", "name the key instead of --prefix");
   return withClient(context, flags, "deleting", async (client, progress) => {
     const store = storeOf(client, flags);
     if (typeof target !== "string" && flags.yes !== true) {
       const { count } = await store.range(target, { limit: 1 });
-      const agreed = await confirm(context, `delete ${count} key${count === 1 ? "" : "s"} with the prefix "${flags.prefix ?? ""}"`, false, progress);
+      const agreed = await confirm(
+        context,
+        `delete ${count} key${count === 1 ? "" : "s"} with the prefix "${flags.prefix ?? ""}"`,
+        false,
+        progress,
+      );
       if (!agreed) return 1;
     }
     const result = await store.delete(target, { ifRevision });
@@ -134,9 +129,4 @@ function deleteTarget(key: string | undefined, prefix: string | undefined): stri
   if (key === undefined) throw new Mistake("kv del needs a key or --prefix", "for example: unum kv del greeting");
   checkKey(key);
   return key;
-}
-
-/** An empty key is a mistake of the shell (an unset variable), told before anything is sent. */
-export function checkKey(key: string): void {
-  if (key === "") throw new Mistake("the key is empty", "use 1 to 4096 bytes");
 }

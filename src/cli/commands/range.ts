@@ -7,8 +7,8 @@ import { Mistake } from "../failure.ts";
 import type { ExitCode } from "../failure.ts";
 import { withClient } from "../session.ts";
 import { entryJson, keyFields, valueText } from "../values.ts";
-import { storeOf, withKvFlags } from "./kv.ts";
-import type { KvFlags } from "./kv.ts";
+import { storeOf, withKvFlags } from "./kv-flags.ts";
+import type { KvFlags } from "./kv-flags.ts";
 
 interface RangeFlags extends KvFlags {
   readonly prefix?: string;
@@ -28,12 +28,15 @@ export function addRangeCommand(kv: Command, registry: Registry): void {
     .option("--count", "only how many there are")
     .option("--revision <N>", "as it was at this revision")
     .option("--stale", "whatever the node asked has applied, without asking the others")
-    .action(registry.action((from: string | undefined, to: string | undefined, flags: RangeFlags) => range(registry.context, from, to, flags)));
+    .action(
+      registry.action((from: string | undefined, to: string | undefined, flags: RangeFlags) => range(registry.context, from, to, flags)),
+    );
 }
 
 /** What a read of many keys is about; nothing said means all keys. */
 export function spanOf(from: string | undefined, to: string | undefined, prefix: string | undefined): KeySpan {
-  if (prefix !== undefined && from !== undefined) throw new Mistake("takes either a first key or --prefix, not both", "see: unum kv range --help");
+  if (prefix !== undefined && from !== undefined)
+    throw new Mistake("takes either a first key or --prefix, not both", "see: unum kv range --help");
   if (prefix !== undefined || from === undefined || from === "") return { prefix: prefix ?? "" };
   return to === undefined ? { from } : { from, to };
 }
@@ -71,8 +74,12 @@ interface Printer {
 
 /** All pages at the revision of the first one. True when the limit cut the range off. */
 async function printPages(
-  store: Store, first: StoredPage, span: KeySpan, read: { readonly revision: number; readonly consistency: "stale" | undefined },
-  limit: number | undefined, printer: Printer,
+  store: Store,
+  first: StoredPage,
+  span: KeySpan,
+  read: { readonly revision: number; readonly consistency: "stale" | undefined },
+  limit: number | undefined,
+  printer: Printer,
 ): Promise<boolean> {
   let page = first;
   let printed = 0;

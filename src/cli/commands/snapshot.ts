@@ -38,7 +38,10 @@ interface SaveFlags extends ClusterFlags {
 }
 
 async function save(context: CliContext, file: string, flags: SaveFlags): Promise<ExitCode> {
-  const keyspaces = flags.keyspace?.split(",").map((name) => name.trim()).filter((name) => name !== "");
+  const keyspaces = flags.keyspace
+    ?.split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
   if (file === "-" && flags.json === true) throw new Mistake("--json and the backup cannot both go to standard output", "name a file");
   if (file !== "-" && (await context.files.exists(file)) && !(await confirm(context, `overwrite ${file}`, flags.yes === true))) return 1;
   return withClient(context, flags, `saving to ${file}`, async (client, progress) => {
@@ -89,8 +92,14 @@ async function restore(context: CliContext, file: string, flags: RestoreFlags): 
   if (flags.advertise !== undefined && !isAddressText(flags.advertise)) {
     throw new Mistake(`--advertise takes host:port, not "${flags.advertise}"`, "for example: --advertise 127.0.0.1:7400");
   }
-  if (file !== "-" && !(await context.files.exists(file))) throw new Mistake(`there is no file "${file}"`, "name a file that unum snapshot save wrote");
-  const progress = new Progress(context.stderr, context.clock, isLively(context.stderr, context.processes.environment), `restoring ${file}`);
+  if (file !== "-" && !(await context.files.exists(file)))
+    throw new Mistake(`there is no file "${file}"`, "name a file that unum snapshot save wrote");
+  const progress = new Progress(
+    context.stderr,
+    context.clock,
+    isLively(context.stderr, context.processes.environment),
+    `restoring ${file}`,
+  );
   try {
     const backup = file === "-" ? once(await context.stdin.readAll()) : context.files.stream(file);
     const report = await context.offline.restore({ backup, data: flags.data, name: flags.name, advertise: flags.advertise });
@@ -120,10 +129,14 @@ interface RecoverFlags {
 async function recover(context: CliContext, flags: RecoverFlags): Promise<ExitCode> {
   const plan = await context.offline.planRecovery({ data: flags.data });
   context.stderr.write(`${flags.data} holds node ${plan.name} of cluster ${plan.cluster}.\n`);
-  context.stderr.write("It becomes a cluster of one. What the lost voters had acknowledged without it is gone, and they may never return.\n");
+  context.stderr.write(
+    "It becomes a cluster of one. What the lost voters had acknowledged without it is gone, and they may never return.\n",
+  );
   for (const item of plan.groups) {
     const lost = item.votersLost.length === 0 ? "no voter is given up" : `gives up ${item.votersLost.join(", ")}`;
-    context.stderr.write(`  ${item.name}: last entry ${formatCount(item.lastIndex)} of term ${item.lastTerm}, known committed ${formatCount(item.commit)}, revision ${item.revision}; ${lost}\n`);
+    context.stderr.write(
+      `  ${item.name}: last entry ${formatCount(item.lastIndex)} of term ${item.lastTerm}, known committed ${formatCount(item.commit)}, revision ${item.revision}; ${lost}\n`,
+    );
   }
   if (!(await confirm(context, `recover ${flags.data} as it is`, flags.yes === true))) return 1;
   const progress = new Progress(context.stderr, context.clock, isLively(context.stderr, context.processes.environment), "recovering");

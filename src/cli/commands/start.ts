@@ -56,13 +56,19 @@ function resolve(context: CliContext, given: OptionInput): ReturnType<typeof res
   } catch (error) {
     if (!(error instanceof UnumError)) throw error;
     const name = error.details["option"] as OptionName;
-    throw new Mistake(error.message.replace(/^option \w+/, optionFlag(name)), `${optionFlag(name)} ${optionTable[name].placeholder}: ${optionTable[name].meaning}`);
+    throw new Mistake(
+      error.message.replace(/^option \w+/, optionFlag(name)),
+      `${optionFlag(name)} ${optionTable[name].placeholder}: ${optionTable[name].meaning}`,
+    );
   }
 }
 
 async function untilStopped(node: RunningNode, requested: Promise<string>, say: (message: string) => void): Promise<ExitCode> {
   // A node that fails while it waits for its cluster says so through `closed`.
-  node.ready.then(() => say("ready"), () => undefined);
+  node.ready.then(
+    () => say("ready"),
+    () => undefined,
+  );
   const why = await Promise.race([requested, node.closed.then(() => "closed")]);
   if (why === "closed") return 0;
   say(`stopping: ${why}`);

@@ -8,19 +8,22 @@ import { Mistake } from "../failure.ts";
 import type { ExitCode } from "../failure.ts";
 import { withClient } from "../session.ts";
 import { entryJson, valueText } from "../values.ts";
-import { storeOf, withKvFlags } from "./kv.ts";
-import type { KvFlags } from "./kv.ts";
+import { storeOf, withKvFlags } from "./kv-flags.ts";
+import type { KvFlags } from "./kv-flags.ts";
 
 const example = `{"if":[{"key":"a","exists":false}],"do":[{"put":"a","value":1}],"else":[{"get":"a"}]}`;
 
 export function addTxnCommand(kv: Command, registry: Registry): void {
   withKvFlags(kv.command("txn").argument("[file]", 'a JSON document; "-" or nothing reads standard input', "-"))
     .description("compare, then do one of two lists of operations, all at once; exit 1 when the comparison failed and there is no else")
-    .addHelpText("after", `
+    .addHelpText(
+      "after",
+      `
 The document: ${example}
   comparisons  {"key":K,"exists":true|false}
                {"key":K,"version"|"revision"|"createRevision"|"value":V,"is":"="|"!="|"<"|">"}   "is" defaults to "="
-  operations   {"put":K,"value":V} {"put":K,"base64":TEXT} {"get":K} {"delete":K} {"delete":{"prefix":P}} {"range":{"prefix":P},"limit":N}`)
+  operations   {"put":K,"value":V} {"put":K,"base64":TEXT} {"get":K} {"delete":K} {"delete":{"prefix":P}} {"range":{"prefix":P},"limit":N}`,
+    )
     .action(registry.action((file: string, flags: KvFlags) => txn(registry.context, file, flags)));
 }
 
@@ -95,10 +98,12 @@ function parseCompare(fields: Fields, where: string): TxnCompare {
   for (const target of ["version", "createRevision", "revision"] as const) {
     const number = fields[target];
     if (number === undefined) continue;
-    if (typeof number !== "number" || !Number.isSafeInteger(number) || number < 0) throw wrong(`${where}: "${target}" takes a whole number`);
+    if (typeof number !== "number" || !Number.isSafeInteger(number) || number < 0)
+      throw wrong(`${where}: "${target}" takes a whole number`);
     return { key, target, relation: relation as Relation, number };
   }
-  if (!("value" in fields) && !("base64" in fields)) throw wrong(`${where} compares nothing: give exists, version, revision, createRevision or value`);
+  if (!("value" in fields) && !("base64" in fields))
+    throw wrong(`${where} compares nothing: give exists, version, revision, createRevision or value`);
   return { key, target: "value", relation: relation as Relation, value: valueBytes(fields, where) };
 }
 
@@ -125,7 +130,8 @@ function parseOperation(fields: Fields, where: string): TxnOperation {
   }
   if ("range" in fields) {
     const limit = fields["limit"];
-    if (limit !== undefined && (typeof limit !== "number" || !Number.isSafeInteger(limit) || limit < 1)) throw wrong(`${where}: "limit" takes a whole number`);
+    if (limit !== undefined && (typeof limit !== "number" || !Number.isSafeInteger(limit) || limit < 1))
+      throw wrong(`${where}: "limit" takes a whole number`);
     return { kind: "range", range: parseSpan(asFields(fields["range"], where), where), limit };
   }
   throw wrong(`${where} is no operation: give put, get, delete or range`);

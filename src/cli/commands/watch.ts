@@ -7,8 +7,8 @@ import { Mistake } from "../failure.ts";
 import type { ExitCode } from "../failure.ts";
 import { withClient } from "../session.ts";
 import { entryJson, keyFields, valueText } from "../values.ts";
-import { storeOf, withKvFlags } from "./kv.ts";
-import type { KvFlags } from "./kv.ts";
+import { storeOf, withKvFlags } from "./kv-flags.ts";
+import type { KvFlags } from "./kv-flags.ts";
 
 interface WatchFlags extends KvFlags {
   readonly prefix?: string;
@@ -26,7 +26,8 @@ export function addWatchCommand(kv: Command, registry: Registry): void {
 }
 
 async function watch(context: CliContext, key: string | undefined, flags: WatchFlags): Promise<ExitCode> {
-  if (key !== undefined && flags.prefix !== undefined) throw new Mistake("kv watch takes a key or --prefix, not both", "see: unum kv watch --help");
+  if (key !== undefined && flags.prefix !== undefined)
+    throw new Mistake("kv watch takes a key or --prefix, not both", "see: unum kv watch --help");
   const target = key === undefined || key === "" ? { prefix: flags.prefix ?? "" } : { key };
   const from = optionalCount("--from", flags.from, 1);
   const limit = optionalCount("--limit", flags.limit, 1) ?? Number.POSITIVE_INFINITY;

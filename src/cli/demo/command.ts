@@ -32,14 +32,18 @@ async function demo(context: CliContext, json: boolean): Promise<ExitCode> {
   const run = new Demo(context, { data, port, writeMs: 4000, afterMs: 1500, limitMs: 57_000 }, say, progress);
   let keep = false;
   try {
-    return await interruptible(context, () => run.abort(), async () => {
-      say(`unum demo   three processes in ${data}`);
-      const report = await run.run();
-      keep = report.lost > 0 || report.wrong > 0;
-      if (json) printJson(context, report);
-      for (const line of resultLines(report)) say(line);
-      return demoPassed(report) ? 0 : 1;
-    });
+    return await interruptible(
+      context,
+      () => run.abort(),
+      async () => {
+        say(`unum demo   three processes in ${data}`);
+        const report = await run.run();
+        keep = report.lost > 0 || report.wrong > 0;
+        if (json) printJson(context, report);
+        for (const line of resultLines(report)) say(line);
+        return demoPassed(report) ? 0 : 1;
+      },
+    );
   } finally {
     progress.done();
     await run.close();

@@ -13,7 +13,17 @@ function clientOf(kv: FakeStore): Client {
   const refused = (): never => {
     throw new UnumError("UNSUPPORTED");
   };
-  return { kv, keyspace: refused, status: refused, nodeStatus: refused, members: refused, removeMember: refused, transferLeader: refused, snapshotSave: refused, close: async () => undefined };
+  return {
+    kv,
+    keyspace: refused,
+    status: refused,
+    nodeStatus: refused,
+    members: refused,
+    removeMember: refused,
+    transferLeader: refused,
+    snapshotSave: refused,
+    close: async () => undefined,
+  };
 }
 
 async function verified(change: (store: FakeStore, ledger: Ledger) => Promise<void>): Promise<Ledger> {
@@ -120,8 +130,19 @@ describe("the demo's meter", () => {
 
 describe("the demo's report", () => {
   const report: DemoReport = {
-    acknowledged: 412_337, unknown: 3, lost: 0, wrong: 0, readsBack: 0, reads: 900, nodes: 3, fsync: 2, writers: 8,
-    acknowledgedPerSecond: 21_480, seconds: 21.5, version: "0.1.0", faults: [],
+    acknowledged: 412_337,
+    unknown: 3,
+    lost: 0,
+    wrong: 0,
+    readsBack: 0,
+    reads: 900,
+    nodes: 3,
+    fsync: 2,
+    writers: 8,
+    acknowledgedPerSecond: 21_480,
+    seconds: 21.5,
+    version: "0.1.0",
+    faults: [],
   };
 
   it("looks like this", () => {
@@ -140,6 +161,7 @@ describe("the demo's report", () => {
 
   it("fails for anything lost, wrong or gone back, and for too few writes", () => {
     expect(demoPassed(report)).toBe(true);
-    for (const change of [{ lost: 1 }, { wrong: 1 }, { readsBack: 1 }, { acknowledged: 19_999 }]) expect(demoPassed({ ...report, ...change })).toBe(false);
+    for (const change of [{ lost: 1 }, { wrong: 1 }, { readsBack: 1 }, { acknowledged: 19_999 }])
+      expect(demoPassed({ ...report, ...change })).toBe(false);
   });
 });

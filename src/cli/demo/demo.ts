@@ -72,10 +72,19 @@ export class Demo {
     await Promise.all([writers.stop(), reader.stop()]);
     await this.verify();
     return {
-      acknowledged: ledger.acknowledged, unknown: ledger.unknown, lost: ledger.lost, wrong: ledger.wrong,
-      readsBack: reader.readsBack, reads: reader.reads, nodes: demoNodes, fsync: majority, writers: demoWriters,
-      acknowledgedPerSecond: Math.round(perSecond), seconds: Math.round((context.clock.now() - this.startedMs) / 100) / 10,
-      version: context.version, faults: this.faults,
+      acknowledged: ledger.acknowledged,
+      unknown: ledger.unknown,
+      lost: ledger.lost,
+      wrong: ledger.wrong,
+      readsBack: reader.readsBack,
+      reads: reader.reads,
+      nodes: demoNodes,
+      fsync: majority,
+      writers: demoWriters,
+      acknowledgedPerSecond: Math.round(perSecond),
+      seconds: Math.round((context.clock.now() - this.startedMs) / 100) / 10,
+      version: context.version,
+      faults: this.faults,
     };
   }
 
@@ -167,7 +176,9 @@ export class Demo {
 
   private async acknowledgedAgain(): Promise<void> {
     const before = this.meter.acknowledged;
-    const done = await until(this.context.clock, Math.min(20_000, this.remainingMs), 2, async () => (this.meter.acknowledged > before ? true : undefined));
+    const done = await until(this.context.clock, Math.min(20_000, this.remainingMs), 2, async () =>
+      this.meter.acknowledged > before ? true : undefined,
+    );
     if (done === undefined) throw new Failure("NO_PROGRESS", "no write is acknowledged any more");
   }
 
@@ -232,7 +243,8 @@ export class Demo {
       }),
     );
     results.forEach((result, at) => {
-      if (result.status === "rejected") throw new Failure("NOT_VERIFIED", `through ${this.cluster.nodes[at]?.name ?? "a node"}: ${failureMessage(result.reason)}`);
+      if (result.status === "rejected")
+        throw new Failure("NOT_VERIFIED", `through ${this.cluster.nodes[at]?.name ?? "a node"}: ${failureMessage(result.reason)}`);
     });
   }
 }

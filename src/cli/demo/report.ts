@@ -1,7 +1,14 @@
 import { formatCount, formatMs } from "../output.ts";
 
 export type DemoFault =
-  | { readonly kind: "kill-leader"; readonly node: string; readonly leader: string; readonly electionMs: number; readonly pauseMs: number; readonly caughtUpMs: number }
+  | {
+      readonly kind: "kill-leader";
+      readonly node: string;
+      readonly leader: string;
+      readonly electionMs: number;
+      readonly pauseMs: number;
+      readonly caughtUpMs: number;
+    }
   | { readonly kind: "kill-all"; readonly restartMs: number; readonly pauseMs: number };
 
 /** What `unum demo --json` prints. */
@@ -48,8 +55,10 @@ export function caughtUpLine(node: string, ms: number): string {
 
 export function resultLines(report: DemoReport): string[] {
   const counts = [
-    `${formatCount(report.acknowledged)} acknowledged`, `${formatCount(report.unknown)} unknown`,
-    `${formatCount(report.lost)} lost`, `${formatCount(report.wrong)} wrong`,
+    `${formatCount(report.acknowledged)} acknowledged`,
+    `${formatCount(report.unknown)} unknown`,
+    `${formatCount(report.lost)} lost`,
+    `${formatCount(report.wrong)} wrong`,
   ];
   if (report.readsBack > 0) counts.push(`${formatCount(report.readsBack)} reads went back`);
   const lines = [`  ${counts.join(" · ")}`];

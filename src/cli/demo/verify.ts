@@ -37,7 +37,15 @@ export async function verifyThrough(clock: Clock, client: Client, ledger: Ledger
   return found;
 }
 
-async function verifyChunk(clock: Clock, client: Client, ledger: Ledger, writer: number, first: number, end: number, deadlineMs: number): Promise<number> {
+async function verifyChunk(
+  clock: Clock,
+  client: Client,
+  ledger: Ledger,
+  writer: number,
+  first: number,
+  end: number,
+  deadlineMs: number,
+): Promise<number> {
   for (;;) {
     try {
       const page = await client.kv.range({ from: demoKey(writer, first), to: demoKey(writer, end) }, { limit: chunkKeys, timeout: 5000 });
@@ -50,7 +58,8 @@ async function verifyChunk(clock: Clock, client: Client, ledger: Ledger, writer:
       while (number < end) ledger.check(writer, number++, undefined);
       return page.entries.length;
     } catch (error) {
-      if (!isUnumError(error) || clock.now() > deadlineMs) throw new Failure("NOT_VERIFIED", `the keys could not be read back: ${failureMessage(error)}`);
+      if (!isUnumError(error) || clock.now() > deadlineMs)
+        throw new Failure("NOT_VERIFIED", `the keys could not be read back: ${failureMessage(error)}`);
       await sleep(clock, 50);
     }
   }

@@ -54,7 +54,9 @@ export class Dev {
   constructor(context: CliContext, options: DevOptions) {
     this.context = context;
     this.options = options;
-    this.cluster = new LocalCluster(context, { nodes: options.nodes, data: options.data, port: options.port }, (node, exit) => this.onExit(node, exit));
+    this.cluster = new LocalCluster(context, { nodes: options.nodes, data: options.data, port: options.port }, (node, exit) =>
+      this.onExit(node, exit),
+    );
     this.monitors = this.cluster.nodes.map((node) => new NodeMonitor(context, node));
     this.screen = new Screen(context.stdout);
     this.header = `unum dev   ${options.nodes} node${options.nodes === 1 ? "" : "s"}, data ${options.data}, starting`;
@@ -179,7 +181,8 @@ export class Dev {
     const began = clock.now();
     const again = await until(clock, 10_000, 5, async () => (clock.now() - began > 400 && probe.count > before + 20 ? true : undefined));
     const pauseMs = await probe.stop();
-    if (again === undefined && probe.count <= before + 20) return `writes are paused: ${this.cluster.nodes.filter((node) => node.state === "up").length} of ${this.options.nodes} nodes are up`;
+    if (again === undefined && probe.count <= before + 20)
+      return `writes are paused: ${this.cluster.nodes.filter((node) => node.state === "up").length} of ${this.options.nodes} nodes are up`;
     return `writes paused ${formatMs(Math.round(pauseMs))}`;
   }
 
@@ -230,7 +233,9 @@ export class Dev {
 
   /** A change of leader that no key caused is an event of its own. */
   private noteLeader(): void {
-    const leading = this.monitors.filter((monitor) => monitor.node.state === "up" && monitor.role === "leader").sort((a, b) => b.term - a.term)[0];
+    const leading = this.monitors
+      .filter((monitor) => monitor.node.state === "up" && monitor.role === "leader")
+      .sort((a, b) => b.term - a.term)[0];
     if (leading === undefined || leading.node.name === this.leader) return;
     if (this.leader !== undefined && !this.busy) this.say(`${leading.node.name} leads in term ${leading.term}`);
     this.leader = leading.node.name;
@@ -255,8 +260,11 @@ export class Dev {
   private view(): DevView {
     const now = this.context.clock.now();
     return {
-      header: this.header, nodes: this.monitors.map((monitor) => monitor.view(now)), events: this.events,
-      keys: this.options.keys, paused: this.cluster.nodes.some((node) => node.state === "paused"),
+      header: this.header,
+      nodes: this.monitors.map((monitor) => monitor.view(now)),
+      events: this.events,
+      keys: this.options.keys,
+      paused: this.cluster.nodes.some((node) => node.state === "paused"),
     };
   }
 
@@ -264,7 +272,9 @@ export class Dev {
     this.writingFile = this.writingFile.then(async () => {
       if (this.closed) return;
       const file: DevFile = {
-        pid: this.context.processes.pid, data: this.options.data, endpoints: this.cluster.endpoints,
+        pid: this.context.processes.pid,
+        data: this.options.data,
+        endpoints: this.cluster.endpoints,
         nodes: this.cluster.nodes.map((node) => ({ name: node.name, address: node.address, pid: node.pid ?? null })),
       };
       await this.context.files.write(devFilePath, utf8Encode(`${JSON.stringify(file, null, 2)}\n`));

@@ -64,10 +64,15 @@ export class NodeMonitor {
     const silent = nowMs - this.answeredMs > silentMs;
     const role = silent ? "silent" : (replica?.role ?? "joining");
     return {
-      ...base, role, colour: role === "leader" ? "green" : role === "follower" || role === "learner" ? undefined : "yellow",
+      ...base,
+      role,
+      colour: role === "leader" ? "green" : role === "follower" || role === "learner" ? undefined : "yellow",
       forMs: silent ? nowMs - this.answeredMs : undefined,
-      term: replica?.term, commit: replica?.commit, applied: replica?.applied,
-      opsPerSecond: this.opsPerSecond ?? 0, memoryBytes: this.status.memoryBytes,
+      term: replica?.term,
+      commit: replica?.commit,
+      applied: replica?.applied,
+      opsPerSecond: this.opsPerSecond ?? 0,
+      memoryBytes: this.status.memoryBytes,
     };
   }
 

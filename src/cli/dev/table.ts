@@ -34,9 +34,15 @@ export interface DevView {
 }
 
 const columns: readonly Column[] = [
-  { title: "node", align: "left" }, { title: "address", align: "left" }, { title: "zone", align: "left" }, { title: "role", align: "left" },
-  { title: "term", align: "right" }, { title: "commit", align: "right" }, { title: "applied", align: "right" },
-  { title: "ops/s", align: "right" }, { title: "memory", align: "right" },
+  { title: "node", align: "left" },
+  { title: "address", align: "left" },
+  { title: "zone", align: "left" },
+  { title: "role", align: "left" },
+  { title: "term", align: "right" },
+  { title: "commit", align: "right" },
+  { title: "applied", align: "right" },
+  { title: "ops/s", align: "right" },
+  { title: "memory", align: "right" },
 ];
 
 /** Header, a line of titles, a line per node; two spaces before each. */
@@ -48,8 +54,14 @@ function nodeRow(node: NodeView): Cell[] {
   const number = (value: number | undefined): Cell => ({ text: value === undefined ? "-" : String(Math.round(value)) });
   const role = node.forMs === undefined ? node.role : `${node.role} ${formatMs(Math.floor(node.forMs / 1000) * 1000)}`;
   return [
-    { text: node.name }, { text: node.address }, { text: node.zone }, { text: role, colour: node.colour },
-    number(node.term), number(node.commit), number(node.applied), number(node.opsPerSecond),
+    { text: node.name },
+    { text: node.address },
+    { text: node.zone },
+    { text: role, colour: node.colour },
+    number(node.term),
+    number(node.commit),
+    number(node.applied),
+    number(node.opsPerSecond),
     { text: node.memoryBytes === undefined ? "-" : formatBytes(node.memoryBytes) },
   ];
 }
@@ -61,9 +73,11 @@ export function eventLine(event: DevEvent): string {
 export function hintLines(view: Pick<DevView, "keys" | "paused" | "nodes">): string[] {
   const lines = ["  another terminal:  npx unum kv put greeting hello   ·   npx unum status"];
   const nodes = view.nodes.length === 1 ? "1" : `1-${Math.min(9, view.nodes.length)}`;
-  lines.push(view.keys
-    ? `  k kill the leader   ${nodes} kill or restart a node   p ${view.paused ? "continue" : "pause"}   b bench   q quit`
-    : "  Ctrl-C stops the nodes; their data is kept");
+  lines.push(
+    view.keys
+      ? `  k kill the leader   ${nodes} kill or restart a node   p ${view.paused ? "continue" : "pause"}   b bench   q quit`
+      : "  Ctrl-C stops the nodes; their data is kept",
+  );
   return lines;
 }
 

@@ -96,7 +96,11 @@ export function nodeFiles(): Files {
       await writeFile(temporary, bytes);
       await rename(temporary, path);
     },
-    exists: (path) => access(path).then(() => true, () => false),
+    exists: (path) =>
+      access(path).then(
+        () => true,
+        () => false,
+      ),
     stream: (path) => createReadStream(path, { highWaterMark: 1024 * 1024 }),
     create: createSink,
     remove: (path) => rm(path, { recursive: true, force: true, maxRetries: 3 }),
