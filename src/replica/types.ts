@@ -1,6 +1,6 @@
 import type { GroupId, ReplicaId, UnumError } from "../base/index.ts";
 import type { Clock, Logger } from "../ports/index.ts";
-import type { Configuration, Message } from "../raft/index.ts";
+import type { Configuration, Entry, Message } from "../raft/index.ts";
 import type { SnapshotFile } from "../storage/index.ts";
 import type { Replica } from "./replica.ts";
 
@@ -33,6 +33,8 @@ export interface ReplicaHost {
   changed(replica: Replica): void;
   /** Commands were applied: watchers, stale reads and the runtime's view of the state may move on. */
   applied(replica: Replica): void;
+  /** Only where somebody compares replicas (the simulator): one entry was applied. Changes nothing. */
+  entryApplied?(replica: Replica, entry: Entry): void;
   /** The state was replaced by a snapshot: whoever held the old machine lets go of it. */
   replaced(replica: Replica): void;
   /** The group is stopped on this node (a machine failed, an upgrade is required): it serves nothing from here on. */

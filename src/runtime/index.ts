@@ -1,3 +1,3 @@
 export { UnumNode } from "./node.ts";
 export { checkOptions, featureLevel } from "./options.ts";
-export type { NodeOptions } from "./options.ts";
+export type { NodeObserver, NodeOptions } from "./options.ts";

@@ -3,7 +3,7 @@ import type { ClusterId, GroupId, NodeId, ReplicaId } from "../base/index.ts";
 import { keyspaceFactory, systemFactory } from "../machine/index.ts";
 import { formatAddress } from "../ports/index.ts";
 import type { Platform, Timer } from "../ports/index.ts";
-import type { Message } from "../raft/index.ts";
+import type { Entry, Message } from "../raft/index.ts";
 import type { Replica, ReplicaHost } from "../replica/index.ts";
 import { lockDataDirectory, openStorage } from "../storage/index.ts";
 import type { SnapshotFile, Storage } from "../storage/index.ts";
@@ -240,7 +240,9 @@ export class UnumNode {
   }
 
   private replicaHost(): ReplicaHost {
+    const { observer } = this.options;
     return {
+      ...(observer === undefined ? {} : { entryApplied: (replica: Replica, entry: Entry) => observer.applied(replica, entry) }),
       clock: this.platform.clock,
       logger: this.platform.logger,
       dirty: (replica) => {
@@ -260,9 +262,11 @@ export class UnumNode {
       applied: (replica) => this.applied(replica),
       replaced: (replica) => {
         this.watches.end(replica.group, new UnumError("UNAVAILABLE", "The state was replaced by a snapshot on this node; the watch goes on elsewhere."));
+        observer?.began(replica);
         this.applied(replica);
       },
       stopped: (replica, error) => {
+        observer?.stopped(replica);
         this.platform.logger.error("a group has stopped on this node", { group: replica.group, error: error.message });
         this.watches.end(replica.group, error);
       },
@@ -270,11 +274,13 @@ export class UnumNode {
   }
 
   private opened(replica: Replica): void {
+    this.options.observer?.began(replica);
     this.changed(replica);
   }
 
   /** Role, term, leader or configuration of a replica here. */
   private changed(replica: Replica): void {
+    this.options.observer?.changed(replica);
     const leader = replica.leader === 0 ? undefined : this.directory?.nodeOf(replica.group, replica.leader);
     this.leaders.learn(replica.group, replica.term, leader);
     if (leader !== undefined && leader !== this.nodeId && this.hints.isLost(leader)) this.hints.onLost(leader);
@@ -395,7 +401,7 @@ export class UnumNode {
     for (const replica of this.groups.all()) {
       if (!replica.isLeader || replica.configuration.voters.length < 2) continue;
       this.platform.logger.warn("leadership is given up: the node was stuck", { group: replica.group, disk: diskHangs });
-      replica.stepDown();
+      replica.handOver();
     }
   }
 

@@ -1,6 +1,19 @@
 import { UnumError } from "../base/index.ts";
 import { parseAddress } from "../ports/index.ts";
 import type { Address } from "../ports/index.ts";
+import type { Entry } from "../raft/index.ts";
+import type { Replica } from "../replica/index.ts";
+
+/** Who looks at the replicas of a node from inside (the simulator's checkers). Must not change anything. */
+export interface NodeObserver {
+  /** A replica begins: from nothing, from its disk, or anew from a snapshot that it was sent. */
+  began(replica: Replica): void;
+  applied(replica: Replica, entry: Entry): void;
+  /** Role, term or leader. */
+  changed(replica: Replica): void;
+  /** The group has stopped on this node, `replica.failure` says why. */
+  stopped(replica: Replica): void;
+}
 
 /** What a node is started with, checked and complete. */
 export interface NodeOptions {
@@ -29,6 +42,7 @@ export interface NodeOptions {
   readonly memoryBudgetBytes: number;
   /** Resident memory of the process, for status. */
   readonly residentBytes: () => number;
+  readonly observer?: NodeObserver | undefined;
 }
 
 export const featureLevel = 1;
