@@ -149,7 +149,7 @@ export class Dev {
       return role === "follower" || role === "leader" || role === "learner" ? role : undefined;
     });
     if (back === undefined) this.say(`${node.name} has not come back after 30 s`);
-    else if (back !== "ended") this.say(`${node.name} is back as ${back} after ${formatMs(this.context.clock.now() - began)}`);
+    else if (back !== "ended") this.say(`${node.name} is back as ${back} after ${formatMs(Math.round(this.context.clock.now() - began))}`);
   }
 
   /** SIGSTOP for the leader; a second time continues whoever is paused. */
@@ -192,7 +192,9 @@ export class Dev {
       const leading = this.monitors.filter((monitor) => monitor.node.state === "up" && monitor.role === "leader");
       return leading.sort((a, b) => b.term - a.term)[0]?.node.name;
     });
-    return leader === undefined ? "nobody leads" : `${leader} leads`;
+    if (leader === undefined) return "nobody leads";
+    this.leader = leader;
+    return `${leader} leads`;
   }
 
   private async bench(client: Client): Promise<void> {

@@ -84,10 +84,23 @@ export function hintLines(view: Pick<DevView, "keys" | "paused" | "nodes">): str
 /** Every line that a terminal of this size shows: none is wider, and they are fewer than its rows. */
 export function devLines(view: DevView, width: number, rows: number, paint: Paint): string[] {
   const top = [paint("bold", view.header), ...tableLines(view.nodes, paint)];
-  const bottom = hintLines(view).map((line) => paint("dim", line));
+  const bottom = hintLines(view)
+    .flatMap((line) => wrapHints(line, width))
+    .map((line) => paint("dim", line));
   const room = Math.max(0, rows - 1 - top.length - bottom.length);
   const events = room === 0 ? [] : view.events.slice(-Math.min(room, eventsShown)).map(eventLine);
   return [...top, ...events, ...bottom].slice(0, Math.max(1, rows - 1)).map((line) => fitWidth(line, width));
+}
+
+/** Breaks between hints, which three spaces separate, so that a narrow terminal still shows every key. */
+function wrapHints(line: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const hint of line.trim().split(/ {3}(?:· {3})?/)) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 3 + hint.length <= width) lines[lines.length - 1] = `${last}   ${hint}`;
+    else lines.push(`  ${hint}`);
+  }
+  return line.length <= width ? [line] : lines;
 }
 
 const eventsShown = 8;
