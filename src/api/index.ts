@@ -1,3 +1,5 @@
+export { UnumError, isUnumError } from "../base/index.ts";
+export type { ErrorCode, Outcome, Retry } from "../base/index.ts";
 export type { Duration } from "./duration.ts";
 export { openHandle } from "./handle.ts";
 export { bytes, json, text } from "./kv/codec.ts";
@@ -8,7 +10,7 @@ export type { AbortSignalLike, Signal } from "./signal.ts";
 export type {
   BackupOptions, Cache, CallOptions, Change, ClientOptions, Codec, Compare, DeleteOp, Entry, Environment, GetOp, Handle, HandleClock, HandleLogger,
   KV, Key, Lease, LeaseOptions, Op, Page, PutOp, PutOptions, Range, RangeOp, ReadOptions, Relation, ResultOf, Results, Running, Status, TxnOp,
-  TxnResult, UnumHandle, Watch, WatchEvent, WatchOptions, WriteOptions,
+  TxnResult, Unum, UnumHandle, Watch, WatchEvent, WatchOptions, WriteOptions,
 } from "./types.ts";
 export type {
   ClusterStatus, GroupStatus, LeaderTransfer, MemberState, MemberStatus, NodeStatus, OperationCounters, ReplicaReport,

@@ -300,3 +300,6 @@ export interface UnumHandle extends Running {
   /** Gives this node's membership up for good, then closes. UNSUPPORTED for a handle that is no node. */
   leave(options?: CallOptions): Promise<void>;
 }
+
+/** What `start` and `connect` give. */
+export type Unum = UnumHandle;

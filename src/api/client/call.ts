@@ -4,7 +4,6 @@ import type { Command } from "../../machine/commands/index.ts";
 import { Method } from "../../wire/index.ts";
 import type { Priority } from "../../wire/index.ts";
 import type { AbortSignalLike } from "../signal.ts";
-import type { Connection } from "./connection.ts";
 import { withUnknownOutcome, withoutEffect } from "./retry.ts";
 
 /** Turns the bytes of an answer into what the caller gets; throws what the caller's promise rejects with. */
@@ -22,9 +21,13 @@ export interface CallSpec<T> {
   readonly effect: boolean;
   /** Whether it may be sent again although an earlier copy may have taken effect. */
   readonly repeat: boolean;
-  /** It must be answered by this node or not at all. */
-  readonly connection?: Connection;
   readonly decode: Decode<T>;
+}
+
+/** Where a call is in flight: a connection. */
+export interface CallPlace {
+  /** Forgets the call; its answer, if one comes, is ignored. */
+  drop(call: Call): void;
 }
 
 /**
@@ -39,7 +42,6 @@ export class Call<T = unknown> {
   readonly priority: Priority;
   readonly effect: boolean;
   readonly repeat: boolean;
-  readonly pinned: Connection | undefined;
   /** Of the monotonic clock. */
   readonly deadlineMs: number;
   body: Uint8Array;
@@ -52,8 +54,8 @@ export class Call<T = unknown> {
   retryAtMs = 0;
   /** Of the present attempt; `connection` is undefined while it is not in flight. */
   id = 0;
-  connection: Connection | undefined;
-  lastConnection: Connection | undefined;
+  connection: CallPlace | undefined;
+  lastConnection: CallPlace | undefined;
   lastError: UnumError | undefined;
   settled = false;
   /** Bytes that it counts for in the handle's budget. */
@@ -73,7 +75,6 @@ export class Call<T = unknown> {
     this.priority = spec.priority ?? "normal";
     this.effect = spec.effect;
     this.repeat = spec.repeat;
-    this.pinned = spec.connection;
     this.deadlineMs = deadlineMs;
     this.decode = spec.decode;
     this.resolve = resolve;

@@ -6,7 +6,7 @@ import { timeoutMs } from "../duration.ts";
 import type { CallOptions, ClientOptions, Environment, HandleClock } from "../types.ts";
 import { Alarm } from "./alarm.ts";
 import { Call } from "./call.ts";
-import type { CallSpec } from "./call.ts";
+import type { CallPlace, CallSpec } from "./call.ts";
 import { leaderHint } from "./connection.ts";
 import type { Connection, OpenStream, StreamSink } from "./connection.ts";
 import { RetryBudget, isPassing, retryDelayMs } from "./retry.ts";
@@ -96,7 +96,7 @@ export class Client implements RouterOwner, SessionOwner {
   }
 
   /** Opens a stream at the node at hand; undefined while there is none: `whenConnected` then. */
-  openStream(method: Method, group: GroupId, body: Uint8Array, sink: StreamSink, avoid?: Connection): OpenStream | undefined {
+  openStream(method: Method, group: GroupId, body: Uint8Array, sink: StreamSink, avoid?: CallPlace): OpenStream | undefined {
     const connection = this.router.any(avoid);
     if (connection === undefined) {
       this.router.maintain(true);
@@ -162,7 +162,6 @@ export class Client implements RouterOwner, SessionOwner {
     if (nowMs >= call.deadlineMs) return this.expire(call, nowMs);
     const connection = this.router.pick(call);
     if (connection === undefined) {
-      if (call.pinned !== undefined) return this.finish(call, new UnumError("UNAVAILABLE", "The connection to this node is lost."));
       call.retryAtMs = neverMs;
       this.parked.add(call);
       this.alarm.set(call.deadlineMs + expiryMsGrain);
@@ -264,7 +263,7 @@ export class Client implements RouterOwner, SessionOwner {
   private retryOrFail(call: Call, error: UnumError, delayMs: number): void {
     call.lastError = error;
     const repeatable = call.repeat || (error.outcome === "not-applied" && !call.maybeApplied);
-    if (this.failure !== undefined || call.pinned !== undefined || !repeatable || !isPassing(error.code)) return this.finish(call, error);
+    if (this.failure !== undefined || !repeatable || !isPassing(error.code)) return this.finish(call, error);
     const nowMs = this.clock.now();
     if (delayMs === 0 && this.budget.take(nowMs)) return this.dispatch(call);
     call.retryAtMs = nowMs + Math.max(1, delayMs);

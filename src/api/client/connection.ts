@@ -1,11 +1,11 @@
-import { MalformedBytes, Reader, UnumError } from "../../base/index.ts";
-import type { ClusterId, GroupId, NodeId } from "../../base/index.ts";
+import { MalformedBytes, Reader, isNodeId } from "../../base/index.ts";
+import type { ClusterId, GroupId, NodeId, UnumError } from "../../base/index.ts";
 import {
   FrameType, Method, Slab, decodeEnd, decodeItem, decodePush, decodeRefused, decodeResponse, decodeWelcome, encodeAdminRequest, encodeCancel,
   encodeCredit, encodeGoodbye, encodeHello, encodeRequestFrame, fromWireError, negotiate, protocolVersion,
 } from "../../wire/index.ts";
 import type { Answer, Carrier, Hello, Push, Request } from "../../wire/index.ts";
-import type { Call } from "./call.ts";
+import type { Call, CallPlace } from "./call.ts";
 
 /** What this build of the handle understands; a connection uses the lower of both sides. */
 const featureLevel = 1;
@@ -45,7 +45,7 @@ const silentTicksProbe = 2;
  * One connection to a node: the greeting, the requests and streams in flight by their ids, and
  * whether the node still gives signs of life.
  */
-export class Connection {
+export class Connection implements CallPlace {
   readonly endpoint: string;
   state: "greeting" | "open" | "closed" = "greeting";
   /** The node is about to stop: nothing new goes to it while there is another. */
@@ -99,7 +99,6 @@ export class Connection {
     this.carrier.send(encodeRequestFrame(requestOf(id, call, remainingMs), this.slab));
   }
 
-  /** Forgets a call; its answer, if one comes, is ignored. */
   drop(call: Call): void {
     if (call.connection !== this) return;
     call.connection = undefined;
@@ -253,7 +252,7 @@ function requestOf(id: number, call: Call, remainingMs: number): Request {
   };
 }
 
-/** What a node says of who leads, in the details of NOT_LEADER. */
+/** What a node says of who leads: in pushes, and in the details of NOT_LEADER as { term, leader, address }. */
 export interface LeaderHint {
   readonly node: NodeId | undefined;
   readonly address: string;
@@ -261,19 +260,9 @@ export interface LeaderHint {
 }
 
 export function leaderHint(error: UnumError): LeaderHint | undefined {
-  const { node, address, term } = error.details;
-  if (typeof term !== "number") return undefined;
-  return { node: typeof node === "string" && node !== "" ? (node as NodeId) : undefined, address: typeof address === "string" ? address : "", term };
-}
-
-/** The minimal revision that stands before a query. */
-export function withMinimalRevision(revision: number, query: Uint8Array): Uint8Array {
-  const body = new Uint8Array(8 + query.length);
-  const view = new DataView(body.buffer);
-  view.setUint32(0, revision % 0x1_0000_0000, true);
-  view.setUint32(4, Math.floor(revision / 0x1_0000_0000), true);
-  body.set(query, 8);
-  return body;
+  const { leader, address, term } = error.details;
+  if (typeof term !== "number" || typeof leader !== "string" || !isNodeId(leader)) return undefined;
+  return { node: leader, address: typeof address === "string" ? address : "", term };
 }
 
 export function readU64(body: Uint8Array): number {

@@ -2,7 +2,7 @@ import { UnumError, isUnumError } from "../../base/index.ts";
 import type { ClusterId, GroupId, NodeId } from "../../base/index.ts";
 import type { Carrier, Push } from "../../wire/index.ts";
 import type { Environment } from "../types.ts";
-import type { Call } from "./call.ts";
+import type { Call, CallPlace } from "./call.ts";
 import { Candidates } from "./candidates.ts";
 import type { Candidate } from "./candidates.ts";
 import { Connection } from "./connection.ts";
@@ -86,7 +86,6 @@ export class Router implements ConnectionOwner {
 
   /** The connection for a call: the leader's when only it can answer, else the first; undefined when there is none. */
   pick(call: Call): Connection | undefined {
-    if (call.pinned !== undefined) return call.pinned.state === "open" ? call.pinned : undefined;
     if (call.forLeader) {
       const leader = this.leaders.get(call.group);
       const connection = leader === undefined ? undefined : this.byNode.get(leader.node);
@@ -97,7 +96,7 @@ export class Router implements ConnectionOwner {
   }
 
   /** Any node, `avoid` and those about to stop only if there is no other. */
-  any(avoid?: Connection): Connection | undefined {
+  any(avoid?: CallPlace): Connection | undefined {
     let fallback: Connection | undefined;
     for (const connection of this.open) {
       if (!connection.leaving && connection !== avoid) return connection;

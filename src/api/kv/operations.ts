@@ -28,7 +28,10 @@ export function key(name: Key): KeyConditions {
   };
 }
 
-/** The parts of a transaction, which run in order; reads see the writes before them. */
+/**
+ * The parts of a transaction, which run in order; reads see the writes before them. All conditions,
+ * those of nested transactions too, are asked of the state before any of it, as in etcd.
+ */
 export const op: {
   put(key: Key, value: unknown, options?: { readonly lease?: Lease | undefined }): PutOp;
   get<T = unknown>(key: Key): GetOp<T>;
