@@ -1,4 +1,4 @@
-import type { ReplicaId } from "../base/index.ts";
+import type { Prng, ReplicaId } from "../base/index.ts";
 
 /** What an entry is. The numbers are on disk and on the wire. */
 export const EntryKind = {
@@ -57,16 +57,26 @@ interface Envelope {
   readonly term: number;
 }
 
-/** Everything that replicas of one group say to each other. */
+/**
+ * Everything that replicas of one group say to each other. `term` is the sender's, except in a
+ * pre-vote and in the answer that grants it: there it is the term that the election would have.
+ */
 export type Message =
   | (Envelope & { readonly type: "pre-vote" | "vote"; readonly lastIndex: number; readonly lastTerm: number;
       /** A transfer of leadership: stickiness to the leader does not apply. */ readonly transfer: boolean })
   | (Envelope & { readonly type: "pre-vote-response" | "vote-response"; readonly granted: boolean })
-  | (Envelope & { readonly type: "append"; readonly prevIndex: number; readonly prevTerm: number; readonly entries: readonly Entry[]; readonly commit: number })
+  | (Envelope & { readonly type: "append"; readonly prevIndex: number; readonly prevTerm: number; readonly entries: readonly Entry[]; readonly commit: number;
+      /** The suspect report (see append-response) that the receiver may forget once it has accepted this append. 32 bits; absent: none. A codec must carry it. */
+      readonly trusted?: number })
   | (Envelope & { readonly type: "append-response";
       /** Accepted: the last index that is durable here and equal to the leader's. Rejected: the refused prevIndex. */ readonly index: number;
       readonly rejected: boolean;
-      /** Rejected: where the follower's log may meet the leader's, and the term there. */ readonly hintIndex: number; readonly hintTerm: number })
+      /** Rejected: where the follower's log may meet the leader's, and the term there. */ readonly hintIndex: number; readonly hintTerm: number;
+      /**
+       * The sender is suspect (its disk lost what it had acknowledged): it must be counted nowhere. The
+       * number names this report, drawn anew in each life, 32 bits; absent: not suspect. A codec must carry it.
+       */
+      readonly suspect?: number })
   | (Envelope & { readonly type: "heartbeat"; readonly commit: number; /** ReadIndex round; 0: none. */ readonly context: number })
   | (Envelope & { readonly type: "heartbeat-response"; readonly context: number })
   /** Sent by the shell when all chunks have arrived and are durable: the follower's raft installs it. */
@@ -79,7 +89,11 @@ export interface ReadState {
   readonly index: number;
 }
 
-/** A follower is behind what the log keeps in memory: load [from, …) and call `supply`. */
+/**
+ * Entries are wanted that the log no longer keeps in memory: load [from, …) and call `supply`, or
+ * `fetchFailed`. `to` is a follower that is behind, or this replica itself, whose committed entries
+ * after a restart are not all in memory. One is outstanding per replica.
+ */
 export interface FetchRequest {
   readonly to: ReplicaId;
   readonly from: number;
@@ -115,6 +129,8 @@ export interface Ready {
   readonly snapshots: readonly SnapshotRequest[];
   /** Contexts of reads that were dropped by a change of leader: ask again, with a new context. */
   readonly readsDropped: readonly number[];
+  /** This replica was suspect and is trusted from here on: the shell makes that durable (`GroupLog.trust()`). */
+  readonly trusted: boolean;
 }
 
 export type Role = "follower" | "pre-candidate" | "candidate" | "leader";
@@ -135,11 +151,64 @@ export interface RaftStatus {
   /** 0: none under way. */
   readonly transferee: ReplicaId;
   readonly uncommittedBytes: number;
+  /** This replica may not vote, campaign or be counted. */
+  readonly suspect: boolean;
   /** On the leader: each other replica's progress. */
-  readonly progress: ReadonlyMap<ReplicaId, { readonly match: number; readonly next: number; readonly state: "probe" | "replicate" | "snapshot"; readonly active: boolean; readonly learner: boolean }>;
+  readonly progress: ReadonlyMap<ReplicaId, ProgressStatus>;
+}
+
+export type ProgressState = "probe" | "replicate" | "snapshot";
+
+export interface ProgressStatus {
+  readonly match: number;
+  readonly next: number;
+  readonly state: ProgressState;
+  /** It answered since the last check of the quorum. */
+  readonly active: boolean;
+  readonly learner: boolean;
+  /** It reported damage and is counted nowhere until it is brought up to date. */
+  readonly suspect: boolean;
 }
 
 export type Refusal = "not-leader" | "transferring" | "too-large" | "overloaded" | "change-pending" | "not-ready" | "invalid-change";
 export type ProposeResult =
   | { readonly accepted: true; readonly index: number; readonly term: number }
   | { readonly accepted: false; readonly reason: Refusal; readonly leader: ReplicaId };
+
+/** The part of `limits` (base) that raft enforces. Bytes are those of entry data. */
+export interface RaftLimits {
+  readonly entryBytesMax: number;
+  readonly appendBytesMax: number;
+  readonly appendInflightMax: number;
+  readonly appendInflightBytesMax: number;
+  readonly uncommittedBytesMax: number;
+  readonly logCacheBytesMax: number;
+}
+
+export interface RaftOptions {
+  readonly replica: ReplicaId;
+  /** Never a stream that an earlier life of this replica used: timeouts and suspect reports are drawn from it. */
+  readonly prng: Prng;
+  readonly hardState: HardState;
+  /** The newest durable snapshot, or the initial one. */
+  readonly snapshot: SnapshotMeta;
+  /** The recovered log's tail, contiguous up to `lastIndex`. It may begin above `snapshot.index + 1`: then `configuration` is needed. */
+  readonly entries: readonly Entry[];
+  /** Runs of equal terms for all of `firstIndex` to `lastIndex`, ascending. */
+  readonly terms: readonly { readonly from: number; readonly term: number }[];
+  /** What the log on disk holds, durable. An empty log has `lastIndex` = `firstIndex` - 1. */
+  readonly firstIndex: number;
+  readonly lastIndex: number;
+  /** The configuration as of the entry before `entries[0]`. Default: the snapshot's. */
+  readonly configuration?: Configuration | undefined;
+  /** The machine's applied index, at least `snapshot.index`: committed entries after it are handed out (again). */
+  readonly applied: number;
+  /** Ticks without a leader before an election, at least; at most twice as many. Default 10. */
+  readonly electionTicks?: number;
+  /** Default 1. */
+  readonly heartbeatTicks?: number;
+  /** Damage below the synced mark was found: see the README, "A suspect replica". */
+  readonly suspect: boolean;
+  /** Default: `limits` of base. */
+  readonly limits?: Partial<RaftLimits>;
+}

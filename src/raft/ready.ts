@@ -1,0 +1,112 @@
+import { assert } from "../base/index.ts";
+import { Outputs } from "./core.ts";
+import type { Core } from "./core.ts";
+import { flushAcknowledgement } from "./follower.ts";
+import { sendToFollowers } from "./sending.ts";
+import type { Entry, HardState, Ready } from "./types.ts";
+
+const none: readonly Entry[] = [];
+
+/** Whether `takeReady` has something to give. */
+export function hasReady(core: Core): boolean {
+  const { out } = core;
+  return (
+    core.log.hasUnwritten || core.acknowledge >= 0 || core.pendingSnapshot !== undefined || isHardStateDue(core) ||
+    (core.sendDue && core.role === "leader") || out.trusted || out.messages.length > 0 || out.messagesAfterPersist.length > 0 ||
+    out.readStates.length > 0 || out.readsDropped.length > 0 || out.fetches.length > 0 || out.snapshots.length > 0 || isCommittedDue(core)
+  );
+}
+
+/** A new term or vote must be durable before anything that follows from it; a commit index alone is a hint and waits for the next write. */
+function isHardStateDue(core: Core): boolean {
+  return core.term !== core.written.term || core.vote !== core.written.vote;
+}
+
+export function takeReady(core: Core): Ready | undefined {
+  if (!hasReady(core)) return undefined;
+  sendToFollowers(core);
+  flushAcknowledgement(core);
+  const snapshot = core.pendingSnapshot;
+  core.pendingSnapshot = undefined;
+  // A snapshot is a write of its own: what is appended above it follows with the next ready.
+  const entries = snapshot === undefined ? core.log.unwritten() : none;
+  const writes = snapshot !== undefined || entries.length > 0 || isHardStateDue(core);
+  const hardState = writes ? takeHardState(core) : undefined;
+  let number = 0;
+  if (writes) {
+    number = ++core.number;
+    if (snapshot === undefined) core.log.noteWrite(number, core.log.lastIndex);
+    else core.log.noteWrite(number, snapshot.index);
+    if (core.role === "candidate" && core.ownVoteNumber === 0) core.ownVoteNumber = number;
+  }
+  const committed = snapshot === undefined ? takeCommitted(core) : none;
+  const { out } = core;
+  core.out = new Outputs();
+  const ready: Ready = {
+    number, hardState, entries, snapshot, messages: out.messages, messagesAfterPersist: out.messagesAfterPersist, committed, readStates: out.readStates,
+    fetches: out.fetches, snapshots: out.snapshots, readsDropped: out.readsDropped, trusted: out.trusted,
+  };
+  return isEmpty(ready) ? undefined : ready;
+}
+
+function isEmpty(ready: Ready): boolean {
+  return (
+    ready.number === 0 && ready.messages.length === 0 && ready.messagesAfterPersist.length === 0 && ready.committed.length === 0 &&
+    ready.readStates.length === 0 && ready.fetches.length === 0 && ready.snapshots.length === 0 && ready.readsDropped.length === 0 && !ready.trusted
+  );
+}
+
+/** Undefined when nothing of it changed since it was last written. */
+function takeHardState(core: Core): HardState | undefined {
+  const { term, vote, commit, written } = core;
+  if (term === written.term && vote === written.vote && commit === written.commit) return undefined;
+  core.written = { term, vote, commit };
+  return core.written;
+}
+
+/** The last index that may be handed out: committed, and durable on this replica. */
+function committedEnd(core: Core): number {
+  return Math.min(core.commit, core.log.persisted);
+}
+
+function isCommittedDue(core: Core): boolean {
+  if (committedEnd(core) <= core.handedOut) return false;
+  return core.handedOut + 1 >= core.log.memoryFirst || core.supplied.length > 0 || core.ownFetch === "idle";
+}
+
+/** Committed entries, each once. Those that a restart left on disk only are fetched first. */
+function takeCommitted(core: Core): readonly Entry[] {
+  const { log } = core;
+  const end = committedEnd(core);
+  const from = core.handedOut + 1;
+  if (from > end) return none;
+  let committed: readonly Entry[];
+  if (from >= log.memoryFirst) committed = log.slice(from, end, Number.POSITIVE_INFINITY);
+  else if (core.supplied.length > 0) {
+    committed = core.supplied.filter((entry) => entry.index <= end && core.log.matches(entry.index, entry.term));
+    core.supplied = [];
+  } else {
+    if (core.ownFetch === "idle") {
+      core.ownFetch = "asked";
+      core.out.fetches.push({ to: core.replica, from, maxBytes: core.limits.appendBytesMax });
+    }
+    return none;
+  }
+  const last = committed[committed.length - 1];
+  if (last === undefined) return none;
+  assert(committed[0]?.index === from, "committed entries are handed out in order");
+  core.handedOut = last.index;
+  return committed;
+}
+
+/** The answer to a fetch of our own. */
+export function supplyOwn(core: Core, entries: readonly Entry[]): void {
+  if (core.ownFetch !== "asked") return;
+  core.ownFetch = "idle";
+  if (entries[0]?.index === core.handedOut + 1) core.supplied = entries;
+}
+
+/** Asked again with the next tick. */
+export function failOwnFetch(core: Core): void {
+  if (core.ownFetch === "asked") core.ownFetch = "failed";
+}
