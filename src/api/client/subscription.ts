@@ -122,7 +122,8 @@ export class Subscription implements StreamSink {
     this.avoid = this.stream?.connection;
     this.stream = undefined;
     this.cutOff();
-    if (answer === undefined) return this.again(0);
+    // The first loss is made good at once. A stream that ends before it says anything may be what ends its connection.
+    if (answer === undefined) return this.again(this.attempts++ === 0 ? 0 : retryDelayMs(this.attempts, this.client.environment.prng));
     const error = answer.ok ? endError(answer.body) : fromWireError(answer.error);
     if (error !== undefined && !isPassing(error.code) && error.retry !== "safe") return this.finish(error);
     this.attempts++;

@@ -85,7 +85,7 @@ export class FakeCluster {
     const group = this.group(id);
     this.applied.push(commandKind(command));
     group.index++;
-    const reply = group.machine.apply(command.slice(), { index: group.index, position: 0, timestamp: Math.floor(this.clock.wall()) });
+    const reply = group.machine.apply(command.slice(), { index: group.index, position: 0, timestamp: Math.floor(this.clock.wall()), term: this.term });
     group.machine.publish();
     return reply;
   }
