@@ -22,6 +22,9 @@ export interface ReplicaOptions {
   readonly snapshotLogBytes?: number;
 }
 
+/** Entries behind a snapshot that are kept for followers that lag; each is a turn's batch. */
+const tailEntriesMax = 2_000;
+
 /**
  * One group on one node: raft, its log on disk and its machine. It decides when something is
  * persisted, sent, applied and answered.
@@ -175,8 +178,9 @@ export class Replica {
     this.host.dirty(this);
   }
 
-  stepDown(): void {
-    this.raft.stepDown();
+  /** For a leader whose node was stuck: another one takes over. */
+  handOver(): void {
+    this.raft.transferOrStepDown();
     this.host.dirty(this);
   }
 
@@ -348,6 +352,7 @@ export class Replica {
       }
     }
     this.applier.done(entry);
+    this.host.entryApplied?.(this, entry);
     (this.machine as Partial<WatchableMachine>).publish?.();
     if (this.isLeader && entry.term === this.raft.term && entry.kind === EntryKind.normal && entry.data.length === 0) this.machine.lead(this.leaderTime());
   }
@@ -417,10 +422,17 @@ export class Replica {
     this.snapshots.close();
   }
 
-  /** Called by `Snapshots` once a snapshot is durable. */
+  /**
+   * Called by `Snapshots` once a snapshot is durable: the log behind it goes, but for a tail that
+   * spares followers which lag a little a snapshot of their own.
+   */
   compacted(file: SnapshotFile, keepFrom: number): void {
+    let tail = file.meta.index;
+    for (const peer of this.raft.status().progress.values()) if (peer.active) tail = Math.min(tail, peer.match);
+    const release = Math.min(keepFrom - 1, Math.max(tail, file.meta.index - tailEntriesMax));
     this.raft.compacted(file.meta);
-    this.log.release(Math.min(file.meta.index, keepFrom - 1));
+    this.raft.release(release);
+    this.log.release(release);
     this.host.dirty(this);
   }
 

@@ -1,32 +1,24 @@
-import { MalformedBytes, Reader, UnumError } from "../base/index.ts";
-import { Kind, PutFlag, UpgradeRequired, commandKind, decodeCommand, envelopeBytes } from "../machine/index.ts";
-
-const flagsOffset = envelopeBytes + 1;
+import { Reader, UnumError } from "../base/index.ts";
+import { Kind, checkKeyspaceCommand, commandKind, decodeCommand, envelopeBytes } from "../machine/index.ts";
 
 /**
  * Checks a client's command before it is proposed. What reaches the log is applied by every replica,
  * and a kind or flag that a build does not know stops the group there; so nothing unknown may enter.
- * Throws MALFORMED or UNSUPPORTED.
+ * Gives the machine's own refusal, or undefined; throws MALFORMED for what only a leader may say.
  */
-export function admitCommand(body: Uint8Array): void {
-  const kind = commandKind(body);
-  // A put is by far the most frequent: its flags say whether it is understood, `apply` checks the rest.
-  if (kind === Kind.put && ((body[flagsOffset] ?? 0xff) & ~PutFlag.known) === 0) return;
-  let command;
-  try {
-    command = decodeCommand(new Reader(body, envelopeBytes));
-  } catch (error) {
-    if (error instanceof UpgradeRequired) throw new UnumError("UNSUPPORTED", `The node does not know this command: ${error.message}.`);
-    if (error instanceof MalformedBytes) throw new UnumError("MALFORMED", error.message);
-    throw error;
-  }
-  switch (command.kind) {
-    case "lease-checkpoint":
-    case "checkpoint":
-    case "activate":
-      throw new UnumError("MALFORMED", `"${command.kind}" is a leader's own command.`);
-    case "lease-revoke":
-      if (command.term !== 0) throw new UnumError("MALFORMED", "A client's revoke carries no term.");
+export function admitCommand(body: Uint8Array): Uint8Array | undefined {
+  const refusal = checkKeyspaceCommand(body);
+  if (refusal !== undefined) return refusal;
+  switch (commandKind(body)) {
+    case Kind.leaseCheckpoint:
+    case Kind.checkpoint:
+    case Kind.activate:
+      throw new UnumError("MALFORMED", "Only a group's leader says this.");
+    case Kind.leaseRevoke: {
+      const command = decodeCommand(new Reader(body, envelopeBytes));
+      if (command.kind === "lease-revoke" && command.term !== 0) throw new UnumError("MALFORMED", "A client's revoke carries no term.");
       break;
+    }
   }
+  return undefined;
 }

@@ -23,15 +23,26 @@ export interface ConnectionHandlers {
  */
 export class Call {
   readonly connection: ServerConnection;
-  readonly request: Request;
+  /** Its body is a view of the carrier's bytes, valid in the turn of its arrival only, until `retain`. */
+  request: Request;
   /** By this node's monotonic clock. */
   readonly deadlineMs: number;
+  readonly bodyBytes: number;
   private open = true;
+  private retained = false;
 
   constructor(connection: ServerConnection, request: Request, deadlineMs: number) {
     this.connection = connection;
     this.request = request;
     this.deadlineMs = deadlineMs;
+    this.bodyBytes = request.body.length;
+  }
+
+  /** The body is needed after this turn: it becomes the call's own. A put that is proposed at once never needs it. */
+  retain(): void {
+    if (this.retained) return;
+    this.retained = true;
+    this.request = { ...this.request, body: this.request.body.slice() };
   }
 
   get isOpen(): boolean {
@@ -130,8 +141,7 @@ export class ServerConnection {
   }
 
   private begin(frame: Uint8Array): void {
-    // The carrier's bytes are valid only now; a request lives until it is answered.
-    const request = decodeRequest(frame.slice());
+    const request = decodeRequest(frame);
     if (this.calls.has(request.id) || this.streams.has(request.id)) throw new MalformedBytes(`request ${request.id} is in flight already`);
     const call = new Call(this, request, this.now() + Math.min(request.remainingMs, limits.deadlineMsMax));
     this.calls.set(request.id, call);
@@ -147,7 +157,7 @@ export class ServerConnection {
     const { id } = call.request;
     if (this.calls.get(id) !== call) return;
     this.calls.delete(id);
-    this.requestBytes -= call.request.body.length;
+    this.requestBytes -= call.bodyBytes;
     if (body !== undefined) this.send(encodeOkResponse(id, body, this.slab));
     else if (error !== undefined) this.send(encodeErrorResponse(id, toWireError(error)));
   }
@@ -156,7 +166,7 @@ export class ServerConnection {
   stream(call: Call, stream: ServerStream): void {
     const { id } = call.request;
     this.calls.delete(id);
-    this.requestBytes -= call.request.body.length;
+    this.requestBytes -= call.bodyBytes;
     call.abandon();
     if (this.closed) stream.cancel();
     else this.streams.set(id, stream);
@@ -192,7 +202,7 @@ export class ServerConnection {
     const call = this.calls.get(id);
     if (call !== undefined) {
       this.calls.delete(id);
-      this.requestBytes -= call.request.body.length;
+      this.requestBytes -= call.bodyBytes;
       call.abandon();
     }
     const stream = this.streams.get(id);

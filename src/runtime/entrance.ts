@@ -19,6 +19,7 @@ export interface EntranceOptions {
 const greetingMs = 5_000;
 /** Connections that have not introduced themselves yet. More are refused. */
 const strangersMax = 256;
+const greetingBytesMax = 4 * 1024;
 
 /**
  * The node's door: one port for handles and for other nodes. Until a connection has introduced
@@ -45,11 +46,12 @@ export class Entrance {
 
   private accept(stream: Stream): void {
     const { clock } = this.options;
-    this.admit(new StreamCarrier(stream, (callback) => clock.defer(callback)));
+    const carrier = new StreamCarrier(stream, (callback) => clock.defer(callback), { frameBytesMax: greetingBytesMax });
+    this.admit(carrier, (purpose) => carrier.admit({ lossy: purpose !== "client" }));
   }
 
   /** A connection, whatever carries it: the handle in this process comes in here, too. */
-  admit(carrier: Carrier): void {
+  admit(carrier: Carrier, introduced: (purpose: ConnectionPurpose) => void = () => undefined): void {
     const { clock } = this.options;
     if (this.strangers.size >= strangersMax) {
       carrier.destroy();
@@ -64,14 +66,14 @@ export class Entrance {
     carrier.handle({
       onFrame: (frame) => {
         known();
-        this.greet(carrier, frame);
+        this.greet(carrier, frame, introduced);
       },
       onDrain: () => undefined,
       onClose: known,
     });
   }
 
-  private greet(carrier: Carrier, frame: Uint8Array): void {
+  private greet(carrier: Carrier, frame: Uint8Array, introduced: (purpose: ConnectionPurpose) => void): void {
     try {
       if (frame[0] !== FrameType.hello) throw new MalformedBytes("the first frame is no greeting");
       const hello = decodeHello(frame);
@@ -84,10 +86,11 @@ export class Entrance {
       }
       const refusal = this.options.refuse(hello);
       if (refusal !== undefined) throw refusal;
+      if (hello.purpose !== "client" && hello.node === undefined) throw new UnumError("MALFORMED", "Only nodes open such connections.");
+      introduced(hello.purpose);
       carrier.send(encodeWelcome(ours));
-      if (hello.purpose === "client") this.options.onClient(carrier, hello.node === undefined ? "local" : `node:${hello.node}`);
-      else if (hello.node === undefined) throw new UnumError("MALFORMED", "Only nodes open such connections.");
-      else this.options.onNode(hello.node, hello.purpose, carrier);
+      if (hello.purpose === "client") this.options.onClient(carrier, hello.node === undefined ? "client" : `node:${hello.node}`);
+      else if (hello.node !== undefined) this.options.onNode(hello.node, hello.purpose, carrier);
     } catch (error) {
       this.options.logger.debug("a connection was refused", { peer: carrier.peer, error: String(error) });
       carrier.send(encodeRefused(toWireError(error)));

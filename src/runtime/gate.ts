@@ -75,6 +75,7 @@ export class Gate {
 
   private begin(call: Call): void {
     try {
+      if (call.request.method !== Method.propose) call.retain();
       this.dispatch(call);
     } catch (error) {
       if (isUnumError(error)) call.fail(error);
@@ -116,7 +117,16 @@ export class Gate {
 
   private propose(call: Call): void {
     const { body, group } = call.request;
-    if (group !== systemGroup || !call.connection.principal.startsWith("node:")) admitCommand(body);
+    if (group === systemGroup) {
+      // Its commands are the runtime's own; handles have other methods for what they may ask of it.
+      if (!call.connection.principal.startsWith("node:")) throw new UnumError("UNSUPPORTED", "The system group takes no commands of clients.");
+    } else {
+      const refusal = admitCommand(body);
+      if (refusal !== undefined) {
+        call.reply(refusal);
+        return;
+      }
+    }
     const replica = this.host.replica(group);
     if (replica?.isLeader !== true) {
       this.elsewhere(call);
@@ -164,11 +174,14 @@ export class Gate {
       return;
     }
     this.counters.forwarded++;
+    // It may have to be passed on a second time, long after this turn.
+    call.retain();
     this.host.forward(call);
   }
 
   /** No leader is known: the call waits for one, inside its own time. */
   wait(call: Call): void {
+    call.retain();
     if (this.waiting.length < limits.connectionRequestsMax) this.waiting.push(call);
     else {
       this.counters.refused++;

@@ -30,7 +30,7 @@ export async function openConnection(
   } catch (cause) {
     throw new UnumError("UNAVAILABLE", `No node answers at ${target}.`, { cause });
   }
-  const carrier = new StreamCarrier(stream, (callback) => clock.defer(callback));
+  const carrier = new StreamCarrier(stream, (callback) => clock.defer(callback), { lossy: hello.purpose !== "client" });
   const left = Math.max(1, timeoutMs - (clock.now() - started));
   return new Promise((resolve, reject) => {
     const timer = clock.after(left, () => {
