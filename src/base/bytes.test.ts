@@ -159,3 +159,25 @@ describe("bytes", () => {
     expect(["\ud834", "\udd1e", "\udd1e\ud834", "a\ud834b", "𝄞\ud834"].some(isWellFormed)).toBe(false);
   });
 });
+
+describe("pieces cut from a writer's buffer", () => {
+  it("never change afterwards, whatever is written, patched, taken or reset behind them", () => {
+    const writer = new Writer();
+    const pieces: { readonly bytes: Uint8Array; readonly expected: Uint8Array }[] = [];
+    for (let round = 0; round < 2000; round++) {
+      const length = round % 97 === 0 ? 70_000 : round % 300;
+      const content = new Uint8Array(length).fill(round & 255);
+      writer.u32(0).raw(content);
+      writer.patchU32(0, length);
+      expect(writer.length).toBe(4 + length);
+      const bytes = round % 5 === 0 ? writer.copy() : round % 7 === 0 ? writer.take() : writer.cut();
+      const expected = new Writer().u32(length).raw(content).take();
+      pieces.push({ bytes, expected });
+      if (round % 11 === 0) {
+        writer.u8(99);
+        writer.reset();
+      }
+    }
+    for (const { bytes, expected } of pieces) expect(equalBytes(bytes, expected)).toBe(true);
+  });
+});

@@ -13,6 +13,9 @@ const emptyView = new DataView(emptyBytes.buffer);
 
 const two32 = 0x1_0000_0000;
 
+/** `cut()` hands out pieces of buffers of this size: a small typed array of its own costs ten times as much. */
+const cutBytes = 64 * 1024;
+
 /**
  * Appends little-endian values to a buffer that grows. `take()` hands the bytes out without a copy
  * and forgets them; the writer may be used again.
@@ -20,6 +23,8 @@ const two32 = 0x1_0000_0000;
 export class Writer {
   private buffer: Uint8Array;
   private view: DataView;
+  /** What was handed out by `cut` lies below. */
+  private base = 0;
   private used = 0;
   /** Capacity of the next buffer, made when it is first needed: most writers are used once. */
   private nextCapacity = 64;
@@ -30,21 +35,29 @@ export class Writer {
   }
 
   get length(): number {
-    return this.used;
+    return this.used - this.base;
   }
 
   /** Makes room for `extra` more bytes and returns where they begin. */
   private grow(extra: number): number {
     const start = this.used;
     const end = start + extra;
-    if (end > this.buffer.length) {
-      let capacity = Math.max(this.nextCapacity, this.buffer.length * 2);
-      while (capacity < end) capacity *= 2;
-      const next = new Uint8Array(capacity);
-      next.set(this.buffer.subarray(0, start));
-      this.buffer = next;
-      this.view = new DataView(next.buffer);
-    }
+    if (end > this.buffer.length) return this.move(extra);
+    this.used = end;
+    return start;
+  }
+
+  /** `grow` into another buffer, which holds what was not handed out. */
+  private move(extra: number): number {
+    const start = this.length;
+    const end = start + extra;
+    let capacity = this.base > 0 ? cutBytes : Math.max(this.nextCapacity, this.buffer.length * 2);
+    while (capacity < end) capacity *= 2;
+    const next = new Uint8Array(capacity);
+    next.set(this.buffer.subarray(this.base, this.used));
+    this.buffer = next;
+    this.view = new DataView(next.buffer);
+    this.base = 0;
     this.used = end;
     return start;
   }
@@ -122,41 +135,53 @@ export class Writer {
 
   /** Overwrites four bytes written before, e.g. a length known only now. */
   patchU32(at: number, value: number): void {
-    assert(at + 4 <= this.used, "patch lies within what was written");
-    this.view.setUint32(at, value, true);
+    assert(at + 4 <= this.length, "patch lies within what was written");
+    this.view.setUint32(this.base + at, value, true);
   }
 
   patchU8(at: number, value: number): void {
-    assert(at < this.used, "patch lies within what was written");
-    this.buffer[at] = value;
+    assert(at < this.length, "patch lies within what was written");
+    this.buffer[this.base + at] = value;
   }
 
   /** The bytes so far, valid until the next write. */
   peek(): Uint8Array {
-    return this.buffer.subarray(0, this.used);
+    return this.buffer.subarray(this.base, this.used);
   }
 
   /** Hands the bytes out and starts anew. The next buffer is about as large as what was taken, so that small frames keep no large ones alive. */
   take(): Uint8Array {
-    const bytes = this.buffer.subarray(0, this.used);
+    const bytes = this.peek();
     let capacity = 64;
-    while (capacity < this.used && capacity < 64 * 1024) capacity *= 2;
+    while (capacity < bytes.length && capacity < 64 * 1024) capacity *= 2;
     this.nextCapacity = capacity;
     this.buffer = emptyBytes;
     this.view = emptyView;
+    this.base = 0;
     this.used = 0;
+    return bytes;
+  }
+
+  /**
+   * Hands the bytes out without a copy and goes on behind them: for many small results that do not live
+   * long. They share a buffer, which lives as long as any of them: copy what is kept.
+   */
+  cut(): Uint8Array {
+    const bytes = this.peek();
+    if (this.buffer.length > cutBytes) return this.take();
+    this.base = this.used;
     return bytes;
   }
 
   /** A copy of exactly the bytes so far; the writer's buffer is kept for the next use. */
   copy(): Uint8Array {
-    const bytes = this.buffer.slice(0, this.used);
-    this.used = 0;
+    const bytes = this.buffer.slice(this.base, this.used);
+    this.used = this.base;
     return bytes;
   }
 
   reset(): void {
-    this.used = 0;
+    this.used = this.base;
   }
 }
 

@@ -10,6 +10,9 @@ export type {
   Command, Compare, DeleteOperation, EnqueueOperation, Envelope, KeyRange, KeyValue, KeyspaceSummary, Operation, OperationResult,
   PutOperation, Query, RangeOperation, Reply, ReplyResult, SortTarget, TxnOperation, WatchChange, WatchEvent, WatchRequest,
 } from "./commands/index.ts";
+export { featureLevelMax } from "./features.ts";
+export { checkKeyspaceCommand, KeyspaceMachine, keyspaceFactory } from "./keyspace.ts";
+export type { KeyspaceOptions } from "./keyspace.ts";
 export { UpgradeRequired } from "./types.ts";
 export type {
   ApplyMeta, LeaderTime, LeaseMachine, Machine, MachineFactory, MachineRestorer, SnapshotSource, WatchableMachine, Watcher,
