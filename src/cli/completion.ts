@@ -32,7 +32,7 @@ function entries(program: Command): Entry[] {
 
 /** Up to the first full stop, parenthesis or colon, without what a shell would read. */
 function firstSentence(text: string): string {
-  return text.replace(/\s*[(;:.].*$/s, "").replace(/["'`$\\[\]]/g, "");
+  return text.replace(/\s*(?:[(;]|[.:](?=\s|$)).*$/s, "").replace(/["'`$\\[\]]/g, "");
 }
 
 /** A script for one shell, made from the command table: no command is listed twice by hand. */

@@ -6,7 +6,7 @@ import type { CliContext } from "../context.ts";
 import { readDevFile } from "../endpoint.ts";
 import { Failure } from "../failure.ts";
 import type { ExitCode } from "../failure.ts";
-import { isLively } from "../output.ts";
+import { Progress, isLively, plural } from "../output.ts";
 import { Dev } from "./dev.ts";
 import { keyAction } from "./keys.ts";
 
@@ -37,6 +37,8 @@ async function dev(context: CliContext, flags: DevFlags): Promise<ExitCode> {
   if (port !== wanted) context.stderr.write(`ports ${portRange(wanted, nodes)} are not all free; using ${portRange(port, nodes)}\n`);
   const lively = isLively(context.stdout, context.processes.environment);
   const cluster = new Dev(context, { nodes, data: flags.data, port, lively, keys: context.stdin.terminal });
+  // The live table shows by itself that something goes on.
+  const starting = lively ? undefined : new Progress(context.stderr, context.clock, false, `starting ${plural(nodes, "node")}`);
   let quit = (): void => undefined;
   const quitting = new Promise<void>((resolve) => {
     quit = resolve;
@@ -51,10 +53,13 @@ async function dev(context: CliContext, flags: DevFlags): Promise<ExitCode> {
     }),
   ];
   try {
-    await Promise.race([cluster.start().then(() => quitting), quitting]);
+    await Promise.race([cluster.start().then(() => starting?.done()), quitting]);
+    starting?.done();
+    await quitting;
     return 0;
   } finally {
     // Signals stay caught until every process is gone; a second Ctrl-C cannot leave one behind.
+    starting?.done();
     await cluster.close();
     for (const release of releases) release();
     context.stderr.write(`stopped; the data is kept in ${flags.data}\n`);
