@@ -1,8 +1,10 @@
 import { defineConfig } from "vitest/config";
 
+/** Everything that needs no process of its own per node and no root: `npm test`. */
 export default defineConfig({
   test: {
-    include: ["src/**/*.test.ts", "test/**/*.test.ts", "tools/**/*.test.ts"],
+    include: ["src/**/*.test.ts", "test/**/*.test.ts", "tools/**/*.test.ts", "bench/**/*.test.ts"],
+    exclude: ["test/cluster/**", "test/crash/**", "**/node_modules/**"],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     pool: "forks",

@@ -1,0 +1,39 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import * as base from "../src/base/index.ts";
+import { pathOf } from "./files.ts";
+import { formatLimit, limitTexts, makePages } from "./pages.ts";
+
+const pages = makePages(base);
+
+describe("generated pages", () => {
+  it("are current: whoever changes a table runs npm run docs", () => {
+    for (const [path, text] of pages) expect([path, readFileSync(pathOf(path), "utf8") === text]).toEqual([path, true]);
+  });
+
+  it("have every error, limit and option", () => {
+    for (const code of Object.keys(base.errorTable)) expect(pages.get("docs/errors.md")).toContain(`\n## ${code}\n`);
+    for (const name of Object.keys(base.limits)) expect(pages.get("docs/limits.md")).toContain(`\n| \`${name}\` |`);
+    for (const name of Object.keys(base.optionTable)) expect(pages.get("docs/options.md")).toContain(`\n| \`${name}\` |`);
+  });
+
+  it("fail when a limit has no reason of its own", () => {
+    const source = readFileSync(pathOf("src/base/limits.ts"), "utf8").replace(/\/\*\* Bytes of a key[^*]*\*\//, "");
+    expect(() => limitTexts(base.limits, source)).toThrow("the limit keyBytesMax has no comment of its own");
+  });
+
+  it("measure as a reader does", () => {
+    expect([
+      formatLimit("xBytesMax", 2 ** 31),
+      formatLimit("xBytes", 1000),
+      formatLimit("xMs", 90_000),
+      formatLimit("xMs", 60_000),
+      formatLimit("xMs", 5),
+    ]).toEqual(["2 GiB", "1,000 bytes", "90 s", "1 min", "5 ms"]);
+    expect([formatLimit("membersMax", 4096), formatLimit("clockDriftRatio", 0.01), formatLimit("xSecondsMin", 2)]).toEqual([
+      "4,096",
+      "1 %",
+      "2 s",
+    ]);
+  });
+});
