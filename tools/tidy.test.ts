@@ -140,7 +140,7 @@ describe("module state", () => {
 
 describe("types", () => {
   it.each([
-    ["any", "let f = (a: any): void => {};"],
+    ["any", "const f = (a: any): void => {};"],
     ["as any", "f(a as any);"],
     ["any within", "const a: Map<string, any> = b;"],
     ["a non-null member", "const a = b!.c;"],
