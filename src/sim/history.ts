@@ -6,13 +6,23 @@
 /** Keys of two kinds, told apart by their first letter: registers ("r…") are written whole, lists ("l…") grow by `append`. */
 export type Operation =
   | { readonly kind: "get"; readonly key: string; readonly stale: boolean }
-  | { readonly kind: "put"; readonly key: string; readonly value: string; /** 0: must not exist; undefined: no condition. */ readonly ifRevision: number | undefined }
+  | {
+      readonly kind: "put";
+      readonly key: string;
+      readonly value: string;
+      /** 0: must not exist; undefined: no condition. */
+      readonly ifRevision: number | undefined;
+    }
   | { readonly kind: "delete"; readonly key: string; readonly ifRevision: number | undefined }
   /** Read, add `item` and ";" at the end, write back if nobody wrote between. */
   | { readonly kind: "append"; readonly key: string; readonly item: string }
   | { readonly kind: "range"; readonly prefix: string; readonly stale: boolean }
   /** All puts if every key is at its revision, else nothing. */
-  | { readonly kind: "txn"; readonly compare: readonly { readonly key: string; readonly revision: number }[]; readonly puts: readonly { readonly key: string; readonly value: string }[] };
+  | {
+      readonly kind: "txn";
+      readonly compare: readonly { readonly key: string; readonly revision: number }[];
+      readonly puts: readonly { readonly key: string; readonly value: string }[];
+    };
 
 export interface Seen {
   readonly key: string;
@@ -22,7 +32,8 @@ export interface Seen {
 
 export type Result =
   | { readonly kind: "entry"; readonly entry: Seen | undefined }
-  | { readonly kind: "written"; readonly revision: number; /** Of a delete: whether there was something. */ readonly existed: boolean }
+  /** `existed`, of a delete: whether there was something; else true. */
+  | { readonly kind: "written"; readonly revision: number; readonly existed: boolean }
   /** The condition did not hold; nothing was written. */
   | { readonly kind: "conflict" }
   | { readonly kind: "page"; readonly revision: number; readonly entries: readonly Seen[] };
@@ -82,8 +93,16 @@ export class History {
 
   call(client: string, operation: Operation, nowMs: number): Call {
     const call: Call = {
-      id: this.calls.length, client, operation, calledAt: this.position++, calledMs: nowMs,
-      returnedAt: Number.POSITIVE_INFINITY, returnedMs: Number.POSITIVE_INFINITY, outcome: "pending", result: undefined, error: "",
+      id: this.calls.length,
+      client,
+      operation,
+      calledAt: this.position++,
+      calledMs: nowMs,
+      returnedAt: Number.POSITIVE_INFINITY,
+      returnedMs: Number.POSITIVE_INFINITY,
+      outcome: "pending",
+      result: undefined,
+      error: "",
     };
     this.calls.push(call);
     return call;

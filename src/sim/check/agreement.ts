@@ -34,7 +34,9 @@ export class Agreement {
     const first = known.entries.get(entry.index);
     if (first === undefined) known.entries.set(entry.index, { node, term: entry.term, checksum: entry.checksum });
     else if (first.term !== entry.term || first.checksum !== entry.checksum) {
-      this.report(`entry ${entry.index} of group ${group}: ${node} applied term ${entry.term}, checksum ${entry.checksum}; ${first.node} term ${first.term}, checksum ${first.checksum}`);
+      this.report(
+        `entry ${entry.index} of group ${group}: ${node} applied term ${entry.term}, checksum ${entry.checksum}; ${first.node} term ${first.term}, checksum ${first.checksum}`,
+      );
     }
     this.state(node, group, entry.index, entry.stateHash);
   }
@@ -44,7 +46,8 @@ export class Agreement {
     const known = this.group(group);
     const first = known.states.get(index);
     if (first === undefined) known.states.set(index, { node, stateHash });
-    else if (first.stateHash !== stateHash) this.report(`state of group ${group} at ${index}: ${node} has ${stateHash}, ${first.node} has ${first.stateHash}`);
+    else if (first.stateHash !== stateHash)
+      this.report(`state of group ${group} at ${index}: ${node} has ${stateHash}, ${first.node} has ${first.stateHash}`);
   }
 
   /** A replica begins at `index`: a start from a snapshot or from nothing, or an installed snapshot. */

@@ -23,7 +23,8 @@ export function checkDurability(history: History, chronicle: Chronicle, finals: 
         found.push(`lost: ${describeCall(call)}`);
       }
     }
-    if (call.operation.kind === "append" && call.outcome === "ok" && call.result?.kind === "entry") checkEntry(call, call.result.entry, chronicle, found);
+    if (call.operation.kind === "append" && call.outcome === "ok" && call.result?.kind === "entry")
+      checkEntry(call, call.result.entry, chronicle, found);
     if (call.operation.kind === "delete" && call.result?.kind === "written" && call.result.existed) {
       const write = chronicle.writtenAt(call.operation.key, call.result.revision);
       if (write === undefined || write.value !== undefined) found.push(`lost: ${describeCall(call)}`);
@@ -32,13 +33,17 @@ export function checkDurability(history: History, chronicle: Chronicle, finals: 
   found.push(...checkOrigins(history, chronicle, writers));
   for (const final of finals) {
     const seen = [...final.entries].map(({ key, value, revision }) => `${key}=${value}@${revision}`).join(" ");
-    if (seen !== chronicle.state("", final.revision)) found.push(`${final.node} at revision ${final.revision} has ${seen}, but everything that happened gives ${chronicle.state("", final.revision)}`);
+    if (seen !== chronicle.state("", final.revision))
+      found.push(
+        `${final.node} at revision ${final.revision} has ${seen}, but everything that happened gives ${chronicle.state("", final.revision)}`,
+      );
   }
   return found;
 }
 
 function checkEntry(call: Call, entry: Seen | undefined, chronicle: Chronicle, found: string[]): void {
-  if (entry === undefined || chronicle.writtenAt(entry.key, entry.revision)?.value !== entry.value) found.push(`lost: ${describeCall(call)}`);
+  if (entry === undefined || chronicle.writtenAt(entry.key, entry.revision)?.value !== entry.value)
+    found.push(`lost: ${describeCall(call)}`);
 }
 
 function checkOrigins(history: History, chronicle: Chronicle, writers: ReadonlyMap<string, Call>): string[] {
@@ -49,7 +54,8 @@ function checkOrigins(history: History, chronicle: Chronicle, writers: ReadonlyM
     const seen = new Set<string>();
     for (const { revision, value } of chronicle.writes(key)) {
       if (value === undefined) {
-        if (!history.calls.some((call) => maybeDeleted(call, key, revision))) found.push(`nobody deleted ${key}, which is gone at revision ${revision}`);
+        if (!history.calls.some((call) => maybeDeleted(call, key, revision)))
+          found.push(`nobody deleted ${key}, which is gone at revision ${revision}`);
         continue;
       }
       const item = value.split(";").at(-2);

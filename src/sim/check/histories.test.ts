@@ -54,7 +54,11 @@ describe("the register check", () => {
   it("sees a transaction's part of each key, and no conflict where another key may be the cause", () => {
     const story = new Story();
     story.did("c1", put("r1", "a"), wrote(2));
-    const txn = (revision: number, value: string): Operation => ({ kind: "txn", compare: [{ key: "r1", revision }], puts: [{ key: "r2", value }] });
+    const txn = (revision: number, value: string): Operation => ({
+      kind: "txn",
+      compare: [{ key: "r1", revision }],
+      puts: [{ key: "r2", value }],
+    });
     story.did("c1", txn(2, "x"), wrote(3));
     story.did("c1", txn(7, "y"), { kind: "conflict" });
     story.did("c1", get("r2"), entry("r2", "x", 3));
@@ -117,7 +121,11 @@ describe("the revision check", () => {
 
   it("finds a range read that mixes two states", () => {
     const story = new Story();
-    const seen = (...entries: readonly (readonly [string, string, number])[]): Result => ({ kind: "page", revision: 3, entries: entries.map(([key, value, revision]) => ({ key, value, revision })) });
+    const seen = (...entries: readonly (readonly [string, string, number])[]): Result => ({
+      kind: "page",
+      revision: 3,
+      entries: entries.map(([key, value, revision]) => ({ key, value, revision })),
+    });
     const range: Operation = { kind: "range", prefix: "r", stale: false };
     story.did("c1", range, seen(["r1", "a", 2], ["r2", "b", 3]));
     expect(checkRevisions(story.history, new Chronicle(whole))).toEqual([]);
@@ -145,8 +153,29 @@ describe("the revision check", () => {
 });
 
 describe("the watch check", () => {
-  const chronicle = new Chronicle([change(2, "r1", "a"), change(3, "l1", "x"), { revision: 4, events: [{ key: "r1", value: "b" }, { key: "r2", value: "b" }] }, change(5, "r1", undefined)]);
-  const whole = [change(2, "r1", "a"), { revision: 4, events: [{ key: "r1", value: "b" }, { key: "r2", value: "b" }] }, change(5, "r1", undefined)];
+  const chronicle = new Chronicle([
+    change(2, "r1", "a"),
+    change(3, "l1", "x"),
+    {
+      revision: 4,
+      events: [
+        { key: "r1", value: "b" },
+        { key: "r2", value: "b" },
+      ],
+    },
+    change(5, "r1", undefined),
+  ]);
+  const whole = [
+    change(2, "r1", "a"),
+    {
+      revision: 4,
+      events: [
+        { key: "r1", value: "b" },
+        { key: "r2", value: "b" },
+      ],
+    },
+    change(5, "r1", undefined),
+  ];
   const check = (changes: readonly SeenChange[], ended: "open" | "closed" = "open"): string[] => {
     const history = new History();
     const watching = history.watch("c1", "r", 2);
@@ -181,7 +210,12 @@ describe("the watch check", () => {
 });
 
 describe("the agreement check", () => {
-  const applied = (index: number, term = 1, checksum = 7, stateHash = "s"): Parameters<Agreement["applied"]>[2] => ({ index, term, checksum, stateHash });
+  const applied = (index: number, term = 1, checksum = 7, stateHash = "s"): Parameters<Agreement["applied"]>[2] => ({
+    index,
+    term,
+    checksum,
+    stateHash,
+  });
 
   it("accepts equal replicas, and one that begins again from a snapshot", () => {
     const agreement = new Agreement();

@@ -6,22 +6,43 @@ import type { Interval, RegisterInput, RegisterOutput } from "./index.ts";
 type Op = Interval<RegisterInput, RegisterOutput>;
 
 const put = (value: string, called: number, returned = Number.POSITIVE_INFINITY): Op => ({
-  input: { kind: "put", value }, output: returned === Number.POSITIVE_INFINITY ? undefined : { kind: "written" }, called, returned,
+  input: { kind: "put", value },
+  output: returned === Number.POSITIVE_INFINITY ? undefined : { kind: "written" },
+  called,
+  returned,
 });
-const get = (value: string | undefined, called: number, returned: number): Op => ({ input: { kind: "get" }, output: { kind: "value", value }, called, returned });
+const get = (value: string | undefined, called: number, returned: number): Op => ({
+  input: { kind: "get" },
+  output: { kind: "value", value },
+  called,
+  returned,
+});
 const swap = (expected: string | undefined, value: string, swapped: boolean, called: number, returned: number): Op => ({
-  input: { kind: "swap", expected, value }, output: { kind: "swapped", swapped }, called, returned,
+  input: { kind: "swap", expected, value },
+  output: { kind: "swapped", swapped },
+  called,
+  returned,
 });
-const remove = (existed: boolean, called: number, returned: number): Op => ({ input: { kind: "delete" }, output: { kind: "deleted", existed }, called, returned });
+const remove = (existed: boolean, called: number, returned: number): Op => ({
+  input: { kind: "delete" },
+  output: { kind: "deleted", existed },
+  called,
+  returned,
+});
 const append = (item: string, value: string | undefined, called: number, returned = Number.POSITIVE_INFINITY): Op => ({
-  input: { kind: "append", item }, output: value === undefined ? undefined : { kind: "value", value }, called, returned,
+  input: { kind: "append", item },
+  output: value === undefined ? undefined : { kind: "value", value },
+  called,
+  returned,
 });
 
 const verdict = (ops: readonly Op[], stepsMax?: number): string => checkLinearizable(registerModel, ops, stepsMax).verdict;
 
 describe("the linearizability checker", () => {
   it("accepts what happened one after the other", () => {
-    expect(verdict([put("a", 0, 1), get("a", 2, 3), swap("a", "b", true, 4, 5), get("b", 6, 7), remove(true, 8, 9), get(undefined, 10, 11)])).toBe("ok");
+    expect(
+      verdict([put("a", 0, 1), get("a", 2, 3), swap("a", "b", true, 4, 5), get("b", 6, 7), remove(true, 8, 9), get(undefined, 10, 11)]),
+    ).toBe("ok");
     expect(verdict([])).toBe("ok");
   });
 
@@ -111,7 +132,13 @@ function bruteForce(ops: readonly Op[]): boolean {
     return left.some((op) => {
       if (op.called > firstReturn) return false;
       const after = registerModel.step(state, op.input, op.output);
-      return after !== undefined && go(after.state, left.filter((other) => other !== op));
+      return (
+        after !== undefined &&
+        go(
+          after.state,
+          left.filter((other) => other !== op),
+        )
+      );
     });
   };
   return go(undefined, ops);

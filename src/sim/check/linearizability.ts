@@ -43,7 +43,11 @@ interface Node {
 }
 
 /** At most `stepsMax` tries of an operation. */
-export function checkLinearizable<S, I, O>(model: SequentialModel<S, I, O>, intervals: readonly Interval<I, O>[], stepsMax = 1_000_000): Linearization {
+export function checkLinearizable<S, I, O>(
+  model: SequentialModel<S, I, O>,
+  intervals: readonly Interval<I, O>[],
+  stepsMax = 1_000_000,
+): Linearization {
   return new Search(model, intervals).run(stepsMax);
 }
 

@@ -31,7 +31,9 @@ export const registerModel: SequentialModel<Held, RegisterInput, RegisterOutput>
       case "put":
         return { state: input.value };
       case "delete":
-        return output === undefined || (output.kind === "deleted" && output.existed === (state !== undefined)) ? { state: undefined } : undefined;
+        return output === undefined || (output.kind === "deleted" && output.existed === (state !== undefined))
+          ? { state: undefined }
+          : undefined;
       case "append": {
         const next = `${state ?? ""}${input.item};`;
         return output === undefined || (output.kind === "value" && output.value === next) ? { state: next } : undefined;
@@ -65,10 +67,21 @@ export function checkRegisters(history: History, stepsMax = 400_000): RegisterRe
       if (interval !== undefined) kept.push({ call, interval });
     }
     violations.push(...names.contradictions);
-    const result = checkLinearizable(registerModel, kept.map(({ interval }) => interval), stepsMax);
+    const result = checkLinearizable(
+      registerModel,
+      kept.map(({ interval }) => interval),
+      stepsMax,
+    );
     steps += result.steps;
     if (result.verdict === "unknown") undecided.push(key);
-    if (result.verdict === "illegal") violations.push(explain(key, kept.map(({ call }) => call), result.longest));
+    if (result.verdict === "illegal")
+      violations.push(
+        explain(
+          key,
+          kept.map(({ call }) => call),
+          result.longest,
+        ),
+      );
   }
   return { violations, undecided, steps };
 }
@@ -77,8 +90,12 @@ function explain(key: string, calls: readonly Call[], longest: readonly number[]
   const taken = new Set(longest);
   const stuck = calls.filter((call, index) => !taken.has(index) && call.outcome === "ok").slice(0, 6);
   const last = longest.slice(-4).map((index) => describeCall(calls[index] as Call));
-  return [`key ${key} is not linearizable: the longest order has ${longest.length} of ${calls.length} operations and ends with`,
-    ...last.map((line) => `    ${line}`), "  after which none of these can come first", ...stuck.map((call) => `    ${describeCall(call)}`)].join("\n");
+  return [
+    `key ${key} is not linearizable: the longest order has ${longest.length} of ${calls.length} operations and ends with`,
+    ...last.map((line) => `    ${line}`),
+    "  after which none of these can come first",
+    ...stuck.map((call) => `    ${describeCall(call)}`),
+  ].join("\n");
 }
 
 function partition(history: History): Map<string, Call[]> {
@@ -118,7 +135,8 @@ class Names {
         if (seen.key !== key) continue;
         const before = this.values.get(seen.revision);
         if (before === undefined) this.values.set(seen.revision, seen.value);
-        else if (before !== seen.value) this.contradictions.push(`key ${key} has two values at revision ${seen.revision}: ${before} and ${seen.value}`);
+        else if (before !== seen.value)
+          this.contradictions.push(`key ${key} has two values at revision ${seen.revision}: ${before} and ${seen.value}`);
       }
     }
   }
@@ -175,7 +193,10 @@ class Names {
         return { kind: "swapped", swapped: false };
       case "written": {
         if (operation.kind === "delete" && operation.ifRevision === undefined) return { kind: "deleted", existed: result.existed };
-        const conditional = operation.kind === "txn" ? operation.compare.some(({ key }) => key === this.key) : "ifRevision" in operation && operation.ifRevision !== undefined;
+        const conditional =
+          operation.kind === "txn"
+            ? operation.compare.some(({ key }) => key === this.key)
+            : "ifRevision" in operation && operation.ifRevision !== undefined;
         return conditional ? { kind: "swapped", swapped: true } : { kind: "written" };
       }
       case "page":

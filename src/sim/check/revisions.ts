@@ -25,7 +25,8 @@ function checkReads(history: History, chronicle: Chronicle): string[] {
   const found: string[] = [];
   for (const call of history.calls) {
     for (const { key, value, revision } of told(call)) {
-      if (chronicle.writtenAt(key, revision)?.value !== value) found.push(`${key}=${value} was never written at ${revision}: ${describeCall(call)}`);
+      if (chronicle.writtenAt(key, revision)?.value !== value)
+        found.push(`${key}=${value} was never written at ${revision}: ${describeCall(call)}`);
     }
     const { operation, result } = call;
     if (operation.kind !== "range" || result?.kind !== "page") continue;
@@ -42,13 +43,20 @@ function effectRevision(call: Call): { readonly revision: number; readonly wrote
   if (call.outcome !== "ok" || result === undefined) return undefined;
   if (result.kind === "written") return { revision: result.revision, wrote: result.existed };
   if (result.kind === "page" && operation.kind === "range" && !operation.stale) return { revision: result.revision, wrote: false };
-  if (result.kind === "entry" && operation.kind === "append" && result.entry !== undefined) return { revision: result.entry.revision, wrote: true };
+  if (result.kind === "entry" && operation.kind === "append" && result.entry !== undefined)
+    return { revision: result.entry.revision, wrote: true };
   return undefined;
 }
 
 /** If one call returned before another was made, its revision is lower; equal is right only where the later one wrote nothing. */
 function checkRealTime(history: History): string[] {
-  const events: { readonly at: number; readonly call: Call; readonly begins: boolean; readonly revision: number; readonly wrote: boolean }[] = [];
+  const events: {
+    readonly at: number;
+    readonly call: Call;
+    readonly begins: boolean;
+    readonly revision: number;
+    readonly wrote: boolean;
+  }[] = [];
   for (const call of history.calls) {
     const effect = effectRevision(call);
     if (effect === undefined) continue;
@@ -85,7 +93,8 @@ function checkSessions(history: History, chronicle: Chronicle): string[] {
     if (!("stale" in operation) || !operation.stale || result === undefined) continue;
     const before = (seenBy.get(call.client) ?? []).filter(({ at }) => at < call.calledAt);
     const floor = Math.max(0, ...before.map(({ revision }) => revision));
-    if (result.kind === "page" && result.revision < floor) found.push(`older than ${floor}, which its client had seen: ${describeCall(call)}`);
+    if (result.kind === "page" && result.revision < floor)
+      found.push(`older than ${floor}, which its client had seen: ${describeCall(call)}`);
     if (result.kind !== "entry" || operation.kind !== "get") continue;
     const until = validUntil(chronicle, operation.key, result.entry?.revision, floor);
     if (until <= floor) found.push(`its value ended at ${until}, and its client had seen ${floor}: ${describeCall(call)}`);

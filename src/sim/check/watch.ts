@@ -8,7 +8,9 @@ import type { Chronicle } from "./chronicle.ts";
 export function checkWatches(history: History, chronicle: Chronicle): string[] {
   return history.watches.flatMap((watching) => {
     const name = `watch of ${watching.client} on ${watching.prefix}* from ${watching.from}`;
-    return [...checkOrder(watching), ...checkStart(watching, history), ...checkContent(watching, chronicle)].map((text) => `${name}: ${text}`);
+    return [...checkOrder(watching), ...checkStart(watching, history), ...checkContent(watching, chronicle)].map(
+      (text) => `${name}: ${text}`,
+    );
   });
 }
 
@@ -31,7 +33,8 @@ function checkStart(watching: Watching, history: History): string[] {
   if (watching.from > 0 && started !== watching.from) return [`it was to start at ${watching.from} and started at ${started}`];
   for (const call of history.calls) {
     if (call.calledAt < startedAt || call.result?.kind !== "written" || !call.result.existed) continue;
-    if (call.result.revision < started) return [`it says that it starts at ${started}, but call #${call.id}, made after that, wrote ${call.result.revision}`];
+    if (call.result.revision < started)
+      return [`it says that it starts at ${started}, but call #${call.id}, made after that, wrote ${call.result.revision}`];
   }
   return [];
 }
