@@ -17,3 +17,7 @@ export { UpgradeRequired } from "./types.ts";
 export type {
   ApplyMeta, LeaderTime, LeaseMachine, Machine, MachineFactory, MachineRestorer, SnapshotSource, WatchableMachine, Watcher,
 } from "./types.ts";
+export { systemCommandBytes } from "./system/commands.ts";
+export { SystemMachine, systemFactory } from "./system/machine.ts";
+export { decodeSystemState } from "./system/state.ts";
+export type { SystemCommand, SystemGroup, SystemNode, SystemReplica, SystemState } from "./system/types.ts";
