@@ -135,6 +135,8 @@ describe("module state", () => {
     expect(broken("src/runtime/a.ts", "export const a = 1;\nlet count = 0;\nfunction f(): void { let own = `${count}`; }")).toEqual([
       "state@2",
     ]);
+    expect(broken("src/embedded.ts", "let count = 0;")).toEqual(["state@1"]);
+    expect(broken("src/sim/main.ts", "let count = 0;")).toEqual([]);
   });
 });
 
