@@ -2,7 +2,7 @@
  * The pause of writes when the leader's process is killed: 2,000 puts a second offered, each kill's
  * longest gap between acknowledgements, client included. Default settings.
  */
-import { connect } from "../src/index.ts";
+import { connect } from "unum";
 import { end, median, sleep, startUnum } from "./processes.ts";
 
 export async function failover(kills: number): Promise<void> {

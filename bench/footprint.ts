@@ -1,6 +1,6 @@
 /** Memory, restart and idle cost of three nodes. */
-import { connect } from "../src/index.ts";
-import { bytes } from "../src/index.ts";
+import { connect } from "unum";
+import { bytes } from "unum";
 import { end, median, processorMs, residentBytes, sleep, startUnum } from "./processes.ts";
 
 const MiB = 1024 * 1024;

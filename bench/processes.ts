@@ -8,7 +8,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { connect } from "../src/index.ts";
+import { connect } from "unum";
 
 export const program: string = fileURLToPath(new URL("../../bin/unum.js", import.meta.url));
 
