@@ -22,6 +22,7 @@ import { IdentityStore, removedError } from "./identity.ts";
 import type { Bootstrap, NodeCard } from "./identity.ts";
 import { Joins } from "./joins.ts";
 import { Keyspaces } from "./keyspaces.ts";
+import { Kickoff } from "./kickoff.ts";
 import { Leaders } from "./leaders.ts";
 import { Links } from "./links.ts";
 import { Membership } from "./membership.ts";
@@ -60,6 +61,7 @@ export class UnumNode {
   private readonly backups: Backups;
   private readonly controller: Controller;
   private readonly keyspaces: Keyspaces;
+  private readonly kickoff: Kickoff;
   private readonly joins: Joins;
   private readonly lock: { release(): Promise<void> };
   private membership: Membership | undefined;
@@ -82,6 +84,7 @@ export class UnumNode {
       this.settleClosed = (error) => (error === undefined ? resolve() : reject(error));
     });
     this.closed.catch(() => undefined);
+    this.kickoff = new Kickoff(platform.clock, this.prng.fork("kickoff"));
     this.leaders = new Leaders((group, leader) => this.leaderLearned(group, leader.term, leader.node));
     this.groups = new Groups({ ...this.context(), storage, identity, electionTicks: options.electionTicks, snapshotLogBytes: options.snapshotLogBytes,
       host: this.replicaHost(), factory: (group) => (group === systemGroup ? systemFactory() : keyspaceFactory({})), opened: (replica) => this.opened(replica) });
@@ -116,7 +119,7 @@ export class UnumNode {
     try {
       const identity = await IdentityStore.open(disk, random);
       if (identity.value.removed === true) throw removedError();
-      storage = await openStorage({ disk, clock, checksum, prng: new Prng(hexOf(random.bytes(16))), logger });
+      storage = await openStorage({ disk, clock, checksum, prng: new Prng(hexOf(random.bytes(16))), logger, ...(options.storage === undefined ? {} : { settings: options.storage }) });
       for (const line of storage.report) logger.info(line);
       if (identity.value.created === true && !storage.groups.has(systemGroup)) {
         throw new UnumError("CORRUPT", "This data directory has lost its write-ahead log. Remove the directory, so that the node joins as a new one.");
@@ -276,6 +279,8 @@ export class UnumNode {
   private opened(replica: Replica): void {
     this.options.observer?.began(replica);
     this.changed(replica);
+    const { lastIndex, replica: id } = replica.log.recovered;
+    this.kickoff.opened(replica, lastIndex === 0 && id === replica.configuration.voters[0]);
   }
 
   /** Role, term, leader or configuration of a replica here. */
@@ -433,6 +438,7 @@ export class UnumNode {
       this.gate.close();
       this.groups.close(new UnumError("NODE_STOPPED", error.message, { outcome: "unknown" }));
       this.hints.close();
+      this.kickoff.close();
       this.transfers.close();
       this.router.close();
       this.links.close();

@@ -3,6 +3,7 @@ import { parseAddress } from "../ports/index.ts";
 import type { Address } from "../ports/index.ts";
 import type { Entry } from "../raft/index.ts";
 import type { Replica } from "../replica/index.ts";
+import type { StorageSettings } from "../storage/index.ts";
 
 /** Who looks at the replicas of a node from inside (the simulator's checkers). Must not change anything. */
 export interface NodeObserver {
@@ -42,6 +43,8 @@ export interface NodeOptions {
   readonly memoryBudgetBytes: number;
   /** Resident memory of the process, for status. */
   readonly residentBytes: () => number;
+  /** Sizes and times of storage that differ from its defaults: a simulated node has small segments. */
+  readonly storage?: Partial<StorageSettings> | undefined;
   readonly observer?: NodeObserver | undefined;
 }
 
