@@ -9,6 +9,11 @@ import type { Configuration, Entry, HardState, SnapshotMeta } from "../raft/type
 export interface Storage {
   /** The groups found on disk, suspect ones included. */
   readonly groups: ReadonlyMap<GroupId, GroupLog>;
+  /**
+   * Replicas whose hard state was lost in both copies: they may have voted and do not know it. They are in no
+   * list of groups, never act again, and are added anew under another replica id (`create`).
+   */
+  readonly discarded: readonly DiscardedReplica[];
   /** What recovery found, in sentences for the operator. */
   readonly report: readonly string[];
   /**
@@ -33,6 +38,13 @@ export interface Storage {
   close(): Promise<void>;
 }
 
+export interface DiscardedReplica {
+  readonly group: GroupId;
+  /** 0 when even the replica's id is lost. */
+  readonly replica: ReplicaId;
+  readonly incarnation: number;
+}
+
 export interface StorageStats {
   readonly walBytes: number;
   readonly walSegments: number;
@@ -51,7 +63,10 @@ export interface RecoveredLog {
   readonly snapshot: SnapshotMeta;
   readonly firstIndex: number;
   readonly lastIndex: number;
-  /** The entries that were in the log, from `firstIndex` on, for raft to start with (the newest `logCacheBytesMax` in memory at least). */
+  /**
+   * The newest entries of the log, up to `lastIndex`, for raft to start with: at most `logCacheBytesMax` of
+   * data (at least one entry), so they may begin behind `firstIndex`; older ones are read with `read`.
+   */
   readonly entries: readonly Entry[];
   /** The term of every index: runs of equal terms, ascending by `from`. */
   readonly terms: readonly { readonly from: number; readonly term: number }[];
@@ -68,7 +83,9 @@ export interface GroupLog {
    * writes, once everything up to this write is durable; never after a failure.
    */
   append(write: { readonly hardState: HardState | undefined; readonly entries: readonly Entry[] }, done: () => void): void;
-  /** Reads entries that are no longer in memory. At least one, at most `maxBytes` beyond the first. Rejects when released or damaged. */
+  /** Everything up to `index` is committed: what may move out of the WAL into the group's own segments. Called with each apply. */
+  committed(index: number): void;
+  /** Reads durable entries, `from` to `to`, both included: at least one, at most `maxBytes` beyond the first. Rejects with COMPACTED when released, CORRUPT when damaged. */
   read(from: number, to: number, maxBytes: number): Promise<readonly Entry[]>;
   /** Entries up to `index` are not needed any more: a snapshot at or above it is durable. */
   release(index: number): void;

@@ -1,0 +1,320 @@
+import { assert } from "../base/index.ts";
+import type { Prng } from "../base/index.ts";
+import { DiskError } from "../ports/index.ts";
+import type { Clock, Disk, File } from "../ports/index.ts";
+import { SimInode } from "./disk-inode.ts";
+import { DiskNames } from "./disk-names.ts";
+
+export interface SimDiskOptions {
+  readonly clock: Clock;
+  readonly prng: Prng;
+  /** Bytes that all files together may have. Default: no limit. */
+  readonly capacityBytes?: number;
+  /** Shortest and longest time of an operation. Defaults: 0.1 to 0.3 ms on the log lane, 0.1 to 2 ms on the bulk lane. */
+  readonly logMs?: readonly [number, number];
+  readonly bulkMs?: readonly [number, number];
+  /** What a second process that wants the lock is told. Default 1. */
+  readonly pid?: number;
+}
+
+export type CrashKind =
+  /** kill -9: what was written stays in the system's cache; nothing becomes durable by it. */
+  | "process"
+  /** Power loss: what was not synced is kept, lost or torn, sector by sector, as the seed says. */
+  | "power";
+
+/** What becomes of unsynced sectors and names at a power loss. "mix" decides for each. */
+export type CrashFate = "lose" | "keep" | "mix";
+
+type Lane = "log" | "bulk";
+
+/**
+ * A disk in memory, over virtual time, that loses what a real one may lose and nothing else.
+ *
+ * A crash ends all handles: their operations never settle, as those of a dead process. Whoever crashes
+ * the disk crashes the process that uses it, so that no timer of it calls the disk again.
+ */
+export class SimDisk implements Disk {
+  capacityBytes: number;
+  /** Every operation takes this many times as long. */
+  slowness = 1;
+  private readonly clock: Clock;
+  private readonly prng: Prng;
+  private readonly pid: number;
+  private readonly latencyMs: Readonly<Record<Lane, readonly [number, number]>>;
+  private readonly names = new DiskNames();
+  private readonly locks = new Map<string, number>();
+  private readonly freeAt: Record<Lane, number> = { log: 0, bulk: 0 };
+  private life = 0;
+  private syncFailures = 0;
+  private counts = { writes: 0, syncs: 0 };
+
+  constructor(options: SimDiskOptions) {
+    this.clock = options.clock;
+    this.prng = options.prng;
+    this.pid = options.pid ?? 1;
+    this.capacityBytes = options.capacityBytes ?? Number.MAX_SAFE_INTEGER;
+    this.latencyMs = { log: options.logMs ?? [0.1, 0.3], bulk: options.bulkMs ?? [0.1, 2] };
+  }
+
+  get writes(): number {
+    return this.counts.writes;
+  }
+
+  get syncs(): number {
+    return this.counts.syncs;
+  }
+
+  async open(path: string, options: { readonly create: boolean; readonly lane: Lane }): Promise<File> {
+    return await this.run(options.lane, () => {
+      let inode = this.names.find(path);
+      if (inode === undefined) {
+        if (!options.create) throw new DiskError("missing", `${path} does not exist`);
+        inode = new SimInode();
+        this.names.create(path, inode);
+      }
+      return new SimFile(this, path, inode, options.lane, this.life);
+    });
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.run("bulk", () => {
+      if (this.names.find(from) === undefined) throw new DiskError("missing", `${from} does not exist`);
+      this.names.rename(from, to);
+    });
+  }
+
+  remove(path: string): Promise<void> {
+    return this.run("bulk", () => this.names.remove(path));
+  }
+
+  list(directory: string): Promise<string[]> {
+    return this.run("bulk", () => this.names.list(directory));
+  }
+
+  makeDirectory(_path: string): Promise<void> {
+    return this.run("bulk", () => {});
+  }
+
+  syncDirectory(path: string): Promise<void> {
+    const covered = this.names.pendingIn(path);
+    return this.run("bulk", () => {
+      if (this.takeSyncFailure()) throw new DiskError("io", `sync of directory ${path} failed`);
+      this.names.commit(path, covered);
+    });
+  }
+
+  freeBytes(): Promise<number> {
+    return this.run("bulk", () => Math.max(0, this.capacityBytes - this.usedBytes()));
+  }
+
+  lock(path: string): Promise<{ release(): Promise<void> }> {
+    return this.run("bulk", () => {
+      const pid = this.locks.get(path);
+      if (pid !== undefined) throw new DiskError("locked", `${path} is held`, { pid });
+      this.locks.set(path, this.pid);
+      return {
+        release: async (): Promise<void> => {
+          this.locks.delete(path);
+        },
+      };
+    });
+  }
+
+  /** Ends every handle and lock. See `CrashKind`; `fate` undefined draws one. */
+  crash(kind: CrashKind = "power", fate?: CrashFate): void {
+    this.life++;
+    this.locks.clear();
+    this.freeAt.log = 0;
+    this.freeAt.bulk = 0;
+    if (kind === "process") return;
+    const drawn = fate ?? this.prng.pick(["lose", "keep", "mix", "mix"] as const);
+    this.names.crash((count) => this.survivors(count, drawn));
+    for (const inode of this.names.inodes()) inode.crash((versions) => (drawn === "mix" ? this.prng.below(versions) : drawn === "lose" ? 0 : versions - 1));
+  }
+
+  /** Flips one bit, in every version of the sector: bit rot. */
+  corrupt(path: string, offset: number, bit = 0): void {
+    this.inode(path).flip(offset, bit);
+  }
+
+  /** The next sync of any file or directory fails, and what it covered is never made durable by a later one. */
+  failNextSync(): void {
+    this.syncFailures++;
+  }
+
+  /** Names and sizes, as a process would see them now. */
+  files(): { readonly path: string; readonly size: number }[] {
+    return this.names.paths().map((path) => ({ path, size: this.inode(path).size }));
+  }
+
+  /** A copy of a file's bytes, as a process would see them now. */
+  bytesOf(path: string): Uint8Array {
+    return this.inode(path).bytes().slice();
+  }
+
+  /** Replaces or makes a file, durably: to put fixtures and damage in place. */
+  put(path: string, bytes: Uint8Array): void {
+    this.names.put(path, new SimInode(bytes));
+  }
+
+  /** Cuts a file, durably. */
+  cut(path: string, length: number): void {
+    this.put(path, this.bytesOf(path).subarray(0, length));
+  }
+
+  /** Removes a name, durably. */
+  lose(path: string): void {
+    this.names.lose(path);
+  }
+
+  /** Runs an operation when its lane comes to it. One that a crash overtakes never settles. */
+  run<T>(lane: Lane, action: () => T, costly = 1): Promise<T> {
+    const { life } = this;
+    const [low, high] = this.latencyMs[lane];
+    const ms = (low + ((high - low) * this.prng.below(1001)) / 1000) * this.slowness * costly;
+    const now = this.clock.now();
+    const done = Math.max(now, this.freeAt[lane]) + ms;
+    this.freeAt[lane] = done;
+    return new Promise((resolve, reject) => {
+      this.clock.after(done - now, () => {
+        if (life !== this.life) return;
+        try {
+          resolve(action());
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  isAlive(life: number): boolean {
+    return life === this.life;
+  }
+
+  usedBytes(): number {
+    let used = 0;
+    for (const inode of this.names.inodes()) used += inode.size;
+    return used;
+  }
+
+  /** Throws when a file may not grow by so much. */
+  reserve(extra: number, path: string): void {
+    if (extra > 0 && this.usedBytes() + extra > this.capacityBytes) throw new DiskError("full", `no room to grow ${path}`);
+  }
+
+  takeSyncFailure(): boolean {
+    if (this.syncFailures === 0) return false;
+    this.syncFailures--;
+    return true;
+  }
+
+  count(what: "writes" | "syncs"): void {
+    this.counts[what]++;
+  }
+
+  private survivors(count: number, fate: CrashFate): number {
+    return fate === "lose" ? 0 : fate === "keep" ? count : this.prng.below(count + 1);
+  }
+
+  private inode(path: string): SimInode {
+    const inode = this.names.find(path);
+    assert(inode !== undefined, `${path} is on the simulated disk`);
+    return inode;
+  }
+}
+
+class SimFile implements File {
+  private readonly disk: SimDisk;
+  private readonly path: string;
+  private readonly inode: SimInode;
+  private readonly lane: Lane;
+  private readonly life: number;
+  private closed = false;
+
+  constructor(disk: SimDisk, path: string, inode: SimInode, lane: Lane, life: number) {
+    this.disk = disk;
+    this.path = path;
+    this.inode = inode;
+    this.lane = lane;
+    this.life = life;
+  }
+
+  readAt(offset: number, length: number): Promise<Uint8Array> {
+    return this.use(() => this.inode.read(offset, length));
+  }
+
+  writeAt(offset: number, chunks: readonly Uint8Array[], options: { readonly sync: boolean }): Promise<void> {
+    if (this.isDead) return never();
+    let length = 0;
+    for (const chunk of chunks) length += chunk.length;
+    this.disk.count("writes");
+    // Accepted at once, durable only when a sync that begins now has ended.
+    let refusal: DiskError | undefined;
+    try {
+      this.disk.reserve(offset + length - this.inode.size, this.path);
+      this.inode.write(offset, chunks);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      refusal = error;
+    }
+    if (refusal === undefined && options.sync) return this.sync();
+    return this.use(() => {
+      if (refusal !== undefined) throw refusal;
+    });
+  }
+
+  sync(): Promise<void> {
+    if (this.isDead) return never();
+    this.disk.count("syncs");
+    const mark = this.inode.beginSync();
+    return this.use(() => {
+      if (this.disk.takeSyncFailure()) {
+        this.inode.failSync();
+        throw new DiskError("io", `sync of ${this.path} failed`);
+      }
+      this.inode.endSync(mark);
+    });
+  }
+
+  truncate(length: number): Promise<void> {
+    if (this.isDead) return never();
+    this.inode.resize(length);
+    return this.use(() => {});
+  }
+
+  size(): Promise<number> {
+    return this.use(() => this.inode.size);
+  }
+
+  preallocate(length: number): Promise<void> {
+    if (this.isDead) return never();
+    try {
+      this.disk.reserve(length - this.inode.size, this.path);
+    } catch (error) {
+      return this.use(() => {
+        throw error;
+      });
+    }
+    this.inode.beginPreallocate(length);
+    return this.use(() => this.inode.endPreallocate(), 10);
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+
+  private get isDead(): boolean {
+    return !this.disk.isAlive(this.life);
+  }
+
+  private use<T>(action: () => T, costly = 1): Promise<T> {
+    if (this.isDead) return never();
+    if (this.closed) return Promise.reject(new DiskError("closed", `${this.path} is closed`));
+    return this.disk.run(this.lane, action, costly);
+  }
+}
+
+function never<T>(): Promise<T> {
+  return new Promise(() => {});
+}

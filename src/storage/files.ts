@@ -1,0 +1,81 @@
+import { defined } from "../base/index.ts";
+import type { Disk, File } from "../ports/index.ts";
+
+interface Known {
+  readonly path: string;
+  handle: Promise<File> | undefined;
+}
+
+/**
+ * The files that entries are read from, each under a number that places refer to. Handles are opened
+ * on first use, on the bulk lane: a read never stands in the way of the log's writes.
+ */
+export class Files {
+  private readonly disk: Disk;
+  private readonly known = new Map<number, Known>();
+  private count = 0;
+
+  constructor(disk: Disk) {
+    this.disk = disk;
+  }
+
+  add(path: string): number {
+    this.count++;
+    this.known.set(this.count, { path, handle: undefined });
+    return this.count;
+  }
+
+  has(number: number): boolean {
+    return this.known.has(number);
+  }
+
+  pathOf(number: number): string {
+    return defined(this.known.get(number), `file ${number}`).path;
+  }
+
+  async read(number: number, offset: number, length: number): Promise<Uint8Array> {
+    const file = defined(this.known.get(number), `file ${number}`);
+    file.handle ??= this.disk.open(file.path, { create: false, lane: "bulk" });
+    return await (await file.handle).readAt(offset, length);
+  }
+
+  /** Deletes the file. A crash before the name's removal is durable brings it back, which recovery accepts. */
+  async remove(number: number): Promise<void> {
+    const file = this.known.get(number);
+    if (file === undefined) return;
+    this.known.delete(number);
+    await closeHandle(file);
+    await this.disk.remove(file.path);
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.known.values()];
+    this.known.clear();
+    for (const file of all) await closeHandle(file);
+  }
+}
+
+async function closeHandle(file: Known): Promise<void> {
+  if (file.handle === undefined) return;
+  const handle = await file.handle.catch(() => undefined);
+  await handle?.close();
+}
+
+const stepBytes = 4 * 1024 * 1024;
+
+/** A whole file, in steps, so that one read never holds the bulk lane for long. */
+export async function readWhole(disk: Disk, path: string): Promise<Uint8Array> {
+  const file = await disk.open(path, { create: false, lane: "bulk" });
+  try {
+    const bytes = new Uint8Array(await file.size());
+    for (let at = 0; at < bytes.length; ) {
+      const chunk = await file.readAt(at, Math.min(stepBytes, bytes.length - at));
+      if (chunk.length === 0) return bytes.subarray(0, at);
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    return bytes;
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,146 @@
+import type { GroupId } from "../base/index.ts";
+import type { Checksum, Disk } from "../ports/index.ts";
+import { analyseChain, summarize } from "./chain.ts";
+import type { Chain, SegmentSummary } from "./chain.ts";
+import { readWhole } from "./files.ts";
+import type { Files } from "./files.ts";
+import type { LogState } from "./log-state.ts";
+import type { GroupFileName } from "./names.ts";
+import { groupDirectory, parseGroupFileName, segmentName, segmentOf, walDirectory } from "./names.ts";
+import { Replay } from "./replay.ts";
+import { scanSegment } from "./scan.ts";
+import { settleReplica } from "./settle.ts";
+import type { SettledReplica } from "./settle.ts";
+import type { StorageSettings } from "./settings.ts";
+
+export interface RecoveryTools {
+  readonly disk: Disk;
+  readonly checksum: Checksum;
+  readonly files: Files;
+  readonly settings: StorageSettings;
+}
+
+export interface RecoveredSegment {
+  readonly segment: number;
+  readonly file: number;
+  readonly bytes: number;
+}
+
+export interface Recovery {
+  readonly replicas: readonly SettledReplica[];
+  readonly discarded: readonly LogState[];
+  readonly report: readonly string[];
+  /** Sequence of the batch that the log goes on with. */
+  readonly nextSequence: number;
+  readonly nextSegment: number;
+  /** An unused segment at the end, preallocated by the last start. */
+  readonly spare: { readonly segment: number; readonly salt: number; readonly bytes: number } | undefined;
+  readonly segments: readonly RecoveredSegment[];
+  /** Files that hold nothing, to be removed once the new segment's head is durable. */
+  readonly useless: readonly string[];
+}
+
+/** Reads everything that the last run left. Changes nothing but to sync what it found. */
+export async function recover(tools: RecoveryTools): Promise<Recovery> {
+  const { disk } = tools;
+  const report: string[] = [];
+  const numbers = (await disk.list(walDirectory)).map(segmentOf).filter((segment) => segment !== undefined);
+  const summaries: SegmentSummary[] = [];
+  for (const segment of numbers) {
+    const path = `${walDirectory}/${segmentName(segment)}`;
+    const bytes = await readWhole(disk, path);
+    summaries.push(summarize(scanSegment(bytes, segment, path, tools.checksum), bytes.length));
+  }
+  const chain = analyseChain(summaries);
+  const useful = chooseSegments(summaries);
+  const segments = useful.map(({ segment, bytes }) => ({ segment, bytes, file: tools.files.add(`${walDirectory}/${segmentName(segment)}`) }));
+  const replay = new Replay(chain?.start ?? 1);
+  if (chain !== undefined) {
+    await replayAll(tools, segments, chain, replay);
+    await syncTail(disk, summaries, chain);
+    reportChain(chain, report);
+  } else if (useful.length > 0) report.push(`no batch could be read from ${useful.length} segments of the write-ahead log`);
+  const last = summaries[summaries.length - 1];
+  const spare = last?.blank === true && last.salt !== undefined ? { segment: last.segment, salt: last.salt, bytes: last.bytes } : undefined;
+  const keep = new Set([...segments.map(({ segment }) => segment), spare?.segment]);
+  const settled = await settleAll(tools, replay, report);
+  return {
+    ...settled, report, segments, spare,
+    nextSequence: (chain?.end ?? 0) + 1, nextSegment: (last?.segment ?? 0) + 1,
+    useless: [...settled.useless, ...numbers.filter((segment) => !keep.has(segment)).map((segment) => `${walDirectory}/${segmentName(segment)}`)],
+  };
+}
+
+/**
+ * Segments to keep: those with batches, and unreadable ones before them. Behind the last batch there
+ * are only segments that a crash kept from being begun.
+ */
+function chooseSegments(summaries: readonly SegmentSummary[]): SegmentSummary[] {
+  let count = summaries.length;
+  const hasBatches = summaries.some(({ batches }) => batches.length > 0);
+  while (count > 0 && summaries[count - 1]?.batches.length === 0 && (hasBatches || summaries[count - 1]?.blank === true)) count--;
+  return summaries.slice(0, count).filter(({ blank }) => !blank);
+}
+
+async function replayAll(tools: RecoveryTools, segments: readonly RecoveredSegment[], chain: Chain, replay: Replay): Promise<void> {
+  for (const { segment, file } of segments) {
+    const limit = Math.min(chain.limits.get(segment) ?? 0, chain.end);
+    const path = tools.files.pathOf(file);
+    const scanned = scanSegment(await readWhole(tools.disk, path), segment, path, tools.checksum);
+    for (const batch of scanned.batches) if (batch.sequence <= limit) replay.apply(batch, file);
+  }
+  replay.finish(chain.end);
+}
+
+/**
+ * After a crash of the process alone, the end of the log was read from the system's cache and may not
+ * be on stable storage yet; the new segment's head is about to say that it is.
+ */
+async function syncTail(disk: Disk, summaries: readonly SegmentSummary[], chain: Chain): Promise<void> {
+  for (const { segment, batches } of summaries) {
+    if (!batches.some(({ sequence }) => sequence > chain.synced && sequence <= chain.end)) continue;
+    const file = await disk.open(`${walDirectory}/${segmentName(segment)}`, { create: false, lane: "log" });
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+  await disk.syncDirectory(walDirectory);
+}
+
+function reportChain(chain: Chain, report: string[]): void {
+  if (chain.corrupt > 0) report.push(`${chain.corrupt} batches of the write-ahead log up to the synced mark ${chain.synced} are damaged or missing`);
+  if (chain.dropped > 0) report.push(`the write-ahead log ends with batch ${chain.end}; ${chain.dropped} behind it were not completely written and are dropped`);
+}
+
+async function settleAll(tools: RecoveryTools, replay: Replay, report: string[]): Promise<Pick<Recovery, "replicas" | "discarded" | "useless">> {
+  const names = new Map<GroupId, GroupFileName[]>();
+  const useless: string[] = [];
+  const orphans = new Set<GroupId>();
+  const destroyed = new Set(replay.destroyed.map(({ group, incarnation }) => `${group}.${incarnation}`));
+  for (const text of await tools.disk.list(groupDirectory)) {
+    const name = parseGroupFileName(text);
+    if (name === undefined) continue;
+    const incarnation = replay.tracked.get(name.group)?.state.incarnation;
+    if (incarnation === name.incarnation) names.set(name.group, [...(names.get(name.group) ?? []), name]);
+    else if (destroyed.has(`${name.group}.${name.incarnation}`) || (incarnation !== undefined && name.incarnation < incarnation)) useless.push(`${groupDirectory}/${text}`);
+    else orphans.add(name.group);
+  }
+  for (const group of orphans) report.push(`files of group ${group} are there, but the write-ahead log does not know the group; they are left alone`);
+  const replicas: SettledReplica[] = [];
+  const discarded: LogState[] = [];
+  for (const tracked of replay.tracked.values()) {
+    const { state } = tracked;
+    if (tracked.hardDoubt || !tracked.known || state.discarded) {
+      state.discarded = true;
+      discarded.push(state);
+      report.push(`group ${state.group}: both copies of the hard state are lost; replica ${state.replica} is discarded and must be added again under a new id`);
+    } else {
+      const settled = await settleReplica(tools, tracked, names.get(state.group) ?? [], report);
+      replicas.push(settled);
+      useless.push(...settled.useless);
+    }
+  }
+  return { replicas, discarded, useless };
+}

@@ -1,0 +1,167 @@
+import type { Checksum } from "../ports/index.ts";
+import {
+  BatchFlag, align8, alignSector, batchHeaderBytes, batchSeed, checkPreamble, preambleBytes, readBatchHeader, readRecordHeader,
+  readRecordPayload, recordHeaderBytes, sectorBytes, viewOf, writePreamble,
+} from "./format.ts";
+import type { BatchHeader, RecordHeader } from "./format.ts";
+
+export interface ScannedRecord {
+  readonly header: RecordHeader;
+  /** Where the record begins in the file. */
+  readonly offset: number;
+  /** A view of the scanned bytes; undefined when the payload is damaged though the header is intact. */
+  readonly payload: Uint8Array | undefined;
+}
+
+export interface ScannedBatch {
+  readonly sequence: number;
+  readonly first: number;
+  readonly syncedUpTo: number;
+  readonly isHead: boolean;
+  readonly isCopies: boolean;
+  /** Header and all records are as they were written. */
+  readonly intact: boolean;
+  /** False: the header is damaged too, and `records` were found by trying the sequence that must stand here. */
+  readonly headerIntact: boolean;
+  readonly records: readonly ScannedRecord[];
+  /** Some bytes could not be attributed to any record. */
+  readonly unattributed: boolean;
+  readonly offset: number;
+}
+
+export interface ScannedSegment {
+  readonly segment: number;
+  readonly salt: number | undefined;
+  /** In file order; sequences ascend, gaps are what is lost. */
+  readonly batches: readonly ScannedBatch[];
+  /** Nothing but zeros behind an intact preamble: never used. */
+  readonly blank: boolean;
+}
+
+interface Records {
+  readonly records: ScannedRecord[];
+  readonly unattributed: boolean;
+  readonly end: number;
+}
+
+/** The head of a segment file, one sector long. */
+export function segmentPreamble(segment: number, salt: number, checksum: Checksum): Uint8Array {
+  const bytes = new Uint8Array(sectorBytes);
+  const view = viewOf(bytes);
+  writePreamble(bytes, "UNUM-WAL", checksum);
+  view.setUint32(preambleBytes, segment % 0x1_0000_0000, true);
+  view.setUint32(preambleBytes + 4, Math.floor(segment / 0x1_0000_0000), true);
+  view.setUint32(preambleBytes + 8, salt, true);
+  view.setUint32(preambleBytes + 12, checksum.crc32(bytes.subarray(0, preambleBytes + 12)), true);
+  return bytes;
+}
+
+function readSalt(bytes: Uint8Array, segment: number, path: string, checksum: Checksum): number | undefined {
+  if (!checkPreamble(bytes, "UNUM-WAL", path, checksum) || bytes.length < preambleBytes + 16) return undefined;
+  const view = viewOf(bytes);
+  if (view.getUint32(preambleBytes + 12, true) !== checksum.crc32(bytes.subarray(0, preambleBytes + 12))) return undefined;
+  const named = view.getUint32(preambleBytes, true) + view.getUint32(preambleBytes + 4, true) * 0x1_0000_0000;
+  return named === segment ? view.getUint32(preambleBytes + 8, true) : undefined;
+}
+
+/** Reads records from `at`; behind a damaged header it looks for the next intact one, 8 bytes a step. */
+export function scanRecords(bytes: Uint8Array, view: DataView, at: number, end: number, seed: number, checksum: Checksum): Records {
+  const records: ScannedRecord[] = [];
+  let unattributed = false;
+  let position = at;
+  while (position < end) {
+    const header = readRecordHeader(bytes, view, position, seed, checksum);
+    if (header === undefined) {
+      unattributed = true;
+      position += 8;
+      continue;
+    }
+    const whole = readRecordPayload(bytes, view, position, checksum);
+    records.push({ header, offset: position, payload: whole?.payload });
+    position += recordHeaderBytes + align8(header.length);
+  }
+  return { records, unattributed, end: position };
+}
+
+/** Reads records from `at` as long as headers are intact: for a batch whose own header is lost. */
+function guessRecords(bytes: Uint8Array, view: DataView, at: number, end: number, seed: number, checksum: Checksum): Records {
+  const records: ScannedRecord[] = [];
+  let position = at;
+  let reached = at;
+  while (position < end) {
+    const header = readRecordHeader(bytes, view, position, seed, checksum);
+    if (header === undefined) {
+      position += 8;
+      continue;
+    }
+    if (position !== reached) return { records, unattributed: true, end: position };
+    records.push({ header, offset: position, payload: readRecordPayload(bytes, view, position, checksum)?.payload });
+    position += recordHeaderBytes + align8(header.length);
+    reached = position;
+  }
+  return { records, unattributed: records.length === 0 || alignSector(reached) !== end, end: reached };
+}
+
+function scanBatch(bytes: Uint8Array, view: DataView, at: number, header: BatchHeader, checksum: Checksum): ScannedBatch {
+  const seed = batchSeed(header.segment, header.salt, header.sequence, checksum);
+  const start = at + batchHeaderBytes;
+  const wanted = start + header.length;
+  const found = scanRecords(bytes, view, start, Math.min(wanted, bytes.length), seed, checksum);
+  const whole = wanted <= bytes.length && found.end === wanted && found.records.length === header.count && !found.unattributed;
+  return {
+    sequence: header.sequence, first: header.first, syncedUpTo: header.syncedUpTo,
+    isHead: (header.flags & BatchFlag.head) !== 0, isCopies: (header.flags & BatchFlag.copies) !== 0,
+    intact: whole && found.records.every((record) => record.payload !== undefined), headerIntact: true,
+    records: found.records, unattributed: !whole, offset: at,
+  };
+}
+
+/**
+ * All batches of a segment's bytes. It scans past damage, sector by sector, since only what stands
+ * behind a damaged place tells whether it was synced. Never throws but DATA_DIR_FORMAT, and never
+ * returns a record whose CRC does not match.
+ */
+export function scanSegment(bytes: Uint8Array, segment: number, path: string, checksum: Checksum): ScannedSegment {
+  const view = viewOf(bytes);
+  const preambleSalt = readSalt(bytes, segment, path, checksum);
+  let salt = preambleSalt;
+  const batches: ScannedBatch[] = [];
+  let lostFrom = sectorBytes;
+  for (let at = sectorBytes; at + batchHeaderBytes <= bytes.length; ) {
+    const header = readBatchHeader(bytes, view, at, segment, salt, checksum);
+    const last = batches[batches.length - 1];
+    if (header === undefined || !follows(header, last)) {
+      at += sectorBytes;
+      continue;
+    }
+    salt = header.salt;
+    const expected = last === undefined ? header.first : last.sequence + 1;
+    if (header.sequence === expected + 1 && lostFrom < at) {
+      batches.push(guessBatch(bytes, view, lostFrom, at, expected, header, checksum));
+    }
+    batches.push(scanBatch(bytes, view, at, header, checksum));
+    at = alignSector(at + batchHeaderBytes + header.length);
+    lostFrom = at;
+  }
+  return { segment, salt, batches, blank: batches.length === 0 && preambleSalt !== undefined && isZero(bytes, sectorBytes) };
+}
+
+/** Sequences ascend in file order and belong to the same run of the log. */
+function follows(header: BatchHeader, last: ScannedBatch | undefined): boolean {
+  if (header.sequence < header.first || header.syncedUpTo >= header.sequence) return false;
+  return last === undefined || (header.sequence > last.sequence && header.first === last.first);
+}
+
+function guessBatch(bytes: Uint8Array, view: DataView, from: number, end: number, sequence: number, next: BatchHeader, checksum: Checksum): ScannedBatch {
+  const seed = batchSeed(next.segment, next.salt, sequence, checksum);
+  const found = guessRecords(bytes, view, from + batchHeaderBytes, end, seed, checksum);
+  return {
+    sequence, first: next.first, syncedUpTo: 0, isHead: false, isCopies: false, intact: false, headerIntact: false,
+    records: found.records, unattributed: found.unattributed, offset: from,
+  };
+}
+
+function isZero(bytes: Uint8Array, from: number): boolean {
+  for (let i = from; i < bytes.length; i++) if (bytes[i] !== 0) return false;
+  return true;
+}
