@@ -21,3 +21,4 @@ export { systemCommandBytes } from "./system/commands.ts";
 export { SystemMachine, systemFactory } from "./system/machine.ts";
 export { decodeSystemState } from "./system/state.ts";
 export type { SystemCommand, SystemGroup, SystemNode, SystemReplica, SystemState } from "./system/types.ts";
+export { rebaseKeyspace, rebaseRevisions } from "./rebase.ts";

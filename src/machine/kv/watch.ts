@@ -165,8 +165,9 @@ interface Taken {
 class HubWatcher implements Watcher {
   readonly startRevision: number;
   readonly request: WatchRequest;
-  /** Told, or about to be, and not yet taken. */
+  /** Has something that was not taken; its owner was told, or will be. */
   awake = false;
+  private told = false;
   private readonly hub: WatchHub;
   private readonly onReady: () => void;
   private readonly end: string | undefined;
@@ -215,7 +216,9 @@ class HubWatcher implements Watcher {
   }
 
   tell(): void {
-    if (!this.closed && this.awake) this.onReady();
+    if (this.closed || this.told || !this.awake) return;
+    this.told = true;
+    this.onReady();
   }
 
   private wants(handle: number): boolean {
@@ -230,6 +233,7 @@ class HubWatcher implements Watcher {
 
   take(maxBytes: number): Taken {
     this.awake = false;
+    this.told = false;
     if (this.closed) return { items: [], more: false };
     if (this.isBehind()) {
       this.cancel();
