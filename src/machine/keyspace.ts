@@ -292,7 +292,7 @@ export class KeyspaceMachine extends SessionMachine<Keyspace> implements Watchab
   }
 }
 
-export function keyspaceFactory(options: KeyspaceOptions = {}): MachineFactory & { create(): KeyspaceMachine } {
+export function keyspaceFactory(options: KeyspaceOptions = {}): { create(): KeyspaceMachine } & MachineFactory {
   return {
     create: () => new KeyspaceMachine(new Keyspace(options)),
     restore: () =>

@@ -13,6 +13,7 @@ import type { UnumNode } from "./node.ts";
 import { featureLevel, isLoopback } from "./options.ts";
 
 const askMs = 700;
+const leaveDelayMs = 50;
 
 /** The rare requests: status, members, removal, transfer, leaving. JSON in, JSON out. */
 export class Admin {
@@ -47,7 +48,9 @@ export class Admin {
       case "transfer-leader":
         return { op: request.op, transfers: await this.transfer(request.group, request.to, call) };
       case "leave":
-        void this.node.leave(remainingMs(call, this.node)).catch((error: unknown) => this.node.platform.logger.error("leaving failed", { error: String(error) }));
+        await this.node.leave(remainingMs(call, this.node));
+        // The answer goes out first.
+        this.node.platform.clock.after(leaveDelayMs, () => void this.node.close());
         return { op: request.op };
       case "stop-writes":
         throw new UnumError("UNSUPPORTED", "Stopping writes by hand is not built yet.");

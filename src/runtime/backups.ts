@@ -4,20 +4,12 @@ import { decodeReply, queryBytes } from "../machine/index.ts";
 import type { SnapshotSource } from "../machine/index.ts";
 import type { Replica } from "../replica/index.ts";
 import { Method, decodeBackupRequest, toWireError } from "../wire/index.ts";
+import { backupMagic, backupVersion } from "./backup-file.ts";
+import type { BackupManifest } from "./backup-file.ts";
 import type { Call, ServerStream } from "./connection.ts";
 import type { UnumNode } from "./node.ts";
 
-export const backupMagic = "UNUM-BACKUP";
-export const backupVersion = 1;
 const chunkBytes = 256 * 1024;
-
-/** The first record of a backup: JSON. */
-export interface BackupManifest {
-  readonly magic: typeof backupMagic;
-  readonly version: number;
-  readonly cluster: string;
-  readonly keyspaces: readonly { readonly name: string; readonly revision: number }[];
-}
 
 /**
  * A backup is a sequence of records, [length u32][crc u32][bytes]: the manifest, then for each

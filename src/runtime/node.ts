@@ -430,7 +430,7 @@ export class UnumNode {
   private async shutdown(reason: UnumError | undefined): Promise<void> {
     this.membership?.close();
     try {
-      if (reason === undefined) await this.controller.handOver();
+      if (reason === undefined) await this.bow();
     } finally {
       this.ticker?.cancel();
       const error = reason ?? new UnumError("NODE_STOPPED");
@@ -453,11 +453,22 @@ export class UnumNode {
     }
   }
 
-  /** Gives the membership up for good, then stops. Rejects when the cluster cannot agree to it in time. */
+  /** Before a planned end: a node without a lasting disk gives its membership up, every other one only its leaderships. */
+  private async bow(): Promise<void> {
+    if (this.options.ephemeral && this.identity.value.removed !== true) {
+      try {
+        await this.leave(5_000);
+      } catch (error) {
+        this.platform.logger.warn("the node could not leave its cluster; it is removed when it stays away", { error: String(error) });
+      }
+    }
+    await this.controller.handOver();
+  }
+
+  /** Gives the membership up for good; close the node afterwards. Rejects when the cluster cannot agree to it in time. */
   async leave(timeoutMs: number): Promise<void> {
     await this.controller.leave(timeoutMs);
     await this.identity.update({ removed: true });
-    await this.close();
   }
 
   removeMember(id: NodeId, timeoutMs: number): Promise<void> {
