@@ -84,6 +84,8 @@ export class Node {
   crash(kept = 0): void {
     for (const write of this.writes.slice(0, kept)) this.store(write);
     this.writes = [];
+    this.queue = [];
+    for (const list of [this.fetches, this.snapshotRequests, this.readStates, this.readsDropped]) list.length = 0;
     this.up = false;
   }
 

@@ -51,6 +51,7 @@ export class Environment {
     "process-ready": (c) => this.act(c, (node) => this.process(node, !c.has("no-apply"))),
     persist: (c) => this.act(c, (node) => this.persist(node, c.number("count", node.writes.length))),
     deliver: (c) => this.deliver(c),
+    append: (c) => this.append(c),
     drop: (c) => this.drop(c),
     duplicate: (c) => this.duplicate(c),
     messages: () => (this.network.length === 0 ? "none" : this.network.map(describeMessage).join("\n")),
@@ -63,7 +64,8 @@ export class Environment {
     "send-snapshot": (c) => this.act(c, (node) => this.sendSnapshot(node, c)),
     "snapshot-failed": (c) => this.act(c, (node) => node.raft.snapshotFailed(id(c.number("to", 0)))),
     supply: (c) => this.act(c, (node) => this.supply(node, c)),
-    "fetch-failed": (c) => this.act(c, (node) => node.raft.fetchFailed(id(c.number("to", 0)))),
+    "fetch-failed": (c) => this.act(c, (node) => this.fetchFailed(node, c)),
+    heartbeat: (c) => this.heartbeat(c),
     status: (c) => this.status(c),
     progress: (c) => this.act(c, (node) => this.progress(node)),
     log: (c) => this.log(c),
@@ -102,6 +104,9 @@ export class Environment {
 
   private addNodes(c: GoldenCommand): string {
     const count = Number(c.word(0, "a number of nodes"));
+    this.nodes.clear();
+    this.network = [];
+    this.isolated.clear();
     const all = Array.from({ length: count }, (_, at) => id(at + 1));
     const learners = numbers(c.list("learners")).map(replicaId);
     const configuration: Configuration = { ...emptyConfiguration, voters: all.filter((replica) => !learners.includes(replica)), learners };
@@ -221,6 +226,25 @@ export class Environment {
     return "";
   }
 
+  /** An append as any leader might send it. Entries and `prev` are index/term. */
+  private append(c: GoldenCommand): string {
+    const place = (text: string): [number, number] => text.split("/").map(Number) as [number, number];
+    const [prevIndex, prevTerm] = place(c.text("prev") ?? "0/0");
+    const entries = c.list("entries").map((text): Entry => {
+      const [index, term] = place(text);
+      return { index, term, kind: EntryKind.normal, data: utf8Encode(`t${term}`) };
+    });
+    return this.act(c, (node) => {
+      node.raft.step({ type: "append", from: id(c.number("from", 0)), to: node.id, term: c.number("term", 0), prevIndex, prevTerm, entries, commit: c.number("commit", 0) });
+    });
+  }
+
+  private heartbeat(c: GoldenCommand): string {
+    return this.act(c, (node) => {
+      node.raft.step({ type: "heartbeat", from: id(c.number("from", 0)), to: node.id, term: c.number("term", 0), commit: c.number("commit", 0), context: 0 });
+    });
+  }
+
   private drop(c: GoldenCommand): string {
     return this.take(c).map((message) => `dropped ${describeMessage(message)}`).join("\n") || "nothing to drop";
   }
@@ -307,9 +331,15 @@ export class Environment {
     const to = id(c.number("to", 0));
     const fetch = defined(node.fetches.find((candidate) => candidate.to === to), "a fetch");
     node.fetches.splice(node.fetches.indexOf(fetch), 1);
-    const entries = node.read(fetch.from, c.number("count", 100));
+    const entries = node.read(c.number("from", fetch.from), c.number("count", 100));
     node.raft.supply(to, entries);
     return `supplied ${describeEntries(entries)}`;
+  }
+
+  private fetchFailed(node: Node, c: GoldenCommand): void {
+    const to = id(c.number("to", 0));
+    node.fetches.splice(node.fetches.findIndex((candidate) => candidate.to === to), 1);
+    node.raft.fetchFailed(to);
   }
 
   private status(c: GoldenCommand): string {

@@ -113,9 +113,13 @@ function leaderIsBack(core: Core, leader: ReplicaId): void {
   if (core.lostLeader === leader) core.lostLeader = noReplica;
 }
 
-/** All chunks are on this node's disk. Whether they are still wanted is decided here. */
+/**
+ * All chunks are on this node's disk. Whether they are still wanted is decided here. A snapshot is
+ * committed state and true whoever sent it, in whatever term: transfers take long, leaders change
+ * meanwhile. Therefore it proves no leadership either.
+ */
 export function handleSnapshot(core: Core, message: Snapshot): void {
-  hearLeader(core, message.from);
+  if (core.role === "leader") return;
   const { meta } = message;
   const { log } = core;
   if (meta.index <= core.commit) {
@@ -125,6 +129,7 @@ export function handleSnapshot(core: Core, message: Snapshot): void {
   core.matched = Math.max(core.matched, meta.index);
   if (log.matches(meta.index, meta.term)) core.commitTo(meta.index);
   else {
+    if (core.role !== "follower") becomeFollower(core, core.term, noReplica);
     log.restore(meta, core.commit);
     core.configurations.reset(meta.index, meta.configuration);
     core.commit = meta.index;

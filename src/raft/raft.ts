@@ -105,14 +105,15 @@ export class Raft {
       default:
         break;
     }
-    const fromLeader = message.type === "append" || message.type === "heartbeat" || message.type === "snapshot" || message.type === "timeout-now";
+    const fromLeader = message.type === "append" || message.type === "heartbeat" || message.type === "timeout-now";
     becomeFollower(core, message.term, fromLeader ? message.from : (0 as ReplicaId));
     return true;
   }
 
   private refuseStale(message: Message): void {
     if (message.type === "pre-vote" || message.type === "vote") refuseStaleVote(this.core, message);
-    else if (message.type === "append" || message.type === "heartbeat" || message.type === "snapshot") refuseStaleLeader(this.core, message.from);
+    else if (message.type === "append" || message.type === "heartbeat") refuseStaleLeader(this.core, message.from);
+    else if (message.type === "snapshot") handleSnapshot(this.core, message);
   }
 
   private handle(message: Message): void {

@@ -46,6 +46,11 @@ function sendAppends(core: Core, to: ReplicaId, progress: Progress, batch: Batch
   if (progress.state === "replicate" && (progress.appendDue || progress.trustDue)) {
     const prevTerm = core.log.term(progress.next - 1);
     if (prevTerm !== undefined) sendAppend(core, to, progress, prevTerm, []);
+    else {
+      // What is in flight was released meanwhile, and can be asked about no more.
+      progress.becomeProbe(progress.match + 1);
+      sendNext(core, to, progress, batch);
+    }
   }
 }
 
