@@ -1,5 +1,6 @@
-import { UnumError, systemGroup } from "../base/index.ts";
+import { UnumError, limits, systemGroup } from "../base/index.ts";
 import type { GroupId, NodeId, ReplicaId } from "../base/index.ts";
+import { commandBytes, decodeReply, queryBytes } from "../machine/index.ts";
 import type { SystemGroup, SystemState } from "../machine/index.ts";
 import type { Replica } from "../replica/index.ts";
 import type { UnumNode } from "./node.ts";
@@ -22,6 +23,7 @@ export class Controller {
   private readonly node: UnumNode;
   private readonly placement: Placement;
   private readonly strays = new Map<GroupId, number>();
+  private readonly configured = new Map<GroupId, number>();
   private ticks = 0;
 
   constructor(node: UnumNode) {
@@ -41,22 +43,41 @@ export class Controller {
     const system = this.node.groups.get(systemGroup);
     if (system?.isServing === true) this.placement.run(state);
     if (state === undefined) return;
+    this.openOwn(state);
     for (const replica of this.node.groups.all()) {
       const group = state.groups.get(replica.group);
-      if (group !== undefined && replica.isServing) reconcile(replica, group);
+      if (group === undefined || !replica.isServing) continue;
+      reconcile(replica, group);
+      this.configure(replica);
     }
     this.removeStrays(state);
     this.placement.announceSelf(state);
   }
 
-  /** Opens the replicas that this node shall have. */
   systemChanged(state: SystemState): void {
     this.ticks = 0;
+    this.openOwn(state);
+  }
+
+  /** Opens the replicas that this node shall have. What fails, on a full disk say, is tried again later. */
+  private openOwn(state: SystemState): void {
     for (const group of state.groups.values()) {
       const mine = group.replicas.find((replica) => replica.node === this.node.nodeId);
       if (mine === undefined || this.node.groups.get(group.group) !== undefined) continue;
-      void this.node.groups.create(group.group, mine.replica, group.initialVoters);
+      this.node.groups.create(group.group, mine.replica, group.initialVoters).catch((error: unknown) => {
+        this.node.platform.logger.warn("a replica could not be made", { group: group.group, error: String(error) });
+      });
     }
+  }
+
+  /** The data limit that this node was started with, once per leadership: it is machine state, since it changes replies. */
+  private configure(replica: Replica): void {
+    const { maxBytes } = this.node.options;
+    if (maxBytes === 0 || replica.group === systemGroup || this.configured.get(replica.group) === replica.term) return;
+    this.configured.set(replica.group, replica.term);
+    const reply = decodeReply(replica.machine.query(queryBytes({ kind: "summary" })));
+    if (!reply.ok || reply.result.kind !== "summary" || reply.result.summary.maxBytes === maxBytes) return;
+    replica.propose(commandBytes({ kind: "configure", maxBytes, historyMs: limits.historyMs, historyBytes: limits.historyBytesMax }), undefined);
   }
 
   private removeStrays(state: SystemState): void {

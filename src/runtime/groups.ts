@@ -25,6 +25,9 @@ export interface GroupsOptions {
 /** How long one replica may apply within a turn before the others, and the sockets, get theirs. */
 const applyBudgetMs = 8;
 
+/** For what a machine puts off (compacting slabs), per tick. */
+const workBudgetMs = 5;
+
 /** The replicas on this node, and the turn in which they work. */
 export class Groups {
   private readonly options: GroupsOptions;
@@ -53,34 +56,40 @@ export class Groups {
   async recover(): Promise<void> {
     const groups = [...this.options.storage.groups.keys()].sort((a, b) => a - b);
     for (const group of groups) {
-      const replica = await this.open(group);
-      if (replica === undefined && group === systemGroup) throw new UnumError("CORRUPT", "The system group's snapshot on this disk is damaged; the node cannot start from it.");
+      const replica = await this.once(group, () => this.open(group));
+      if (replica === undefined && group === systemGroup)
+        throw new UnumError("CORRUPT", "The system group's snapshot on this disk is damaged; the node cannot start from it.");
     }
   }
 
   /**
    * Makes a new replica of a group. `initialVoters` is the configuration at index 0, equal for every
-   * replica that the group ever has: later ones learn of themselves from the log.
+   * replica that the group ever has: later ones learn of themselves from the log. What the disk holds
+   * of the group already is opened instead: recovery may not have come to it yet.
    */
-  async create(group: GroupId, replica: ReplicaId, initialVoters: readonly ReplicaId[]): Promise<Replica | undefined> {
-    const busy = this.opening.get(group);
-    if (busy !== undefined) return busy;
-    const existing = this.replicas.get(group);
-    if (existing !== undefined) return existing;
-    const made = (async () => {
-      const incarnation = await this.options.identity.nextIncarnation();
+  create(group: GroupId, replica: ReplicaId, initialVoters: readonly ReplicaId[]): Promise<Replica | undefined> {
+    return this.once(group, async () => {
+      const { identity, storage } = this.options;
+      if (storage.groups.has(group)) return this.open(group);
+      const incarnation = await identity.nextIncarnation();
       if (this.closed) return undefined;
       const configuration: Configuration = { voters: initialVoters, outgoing: [], learners: [], learnersNext: [], autoLeave: false };
-      this.options.storage.create(group, replica, incarnation, { index: 0, term: 0, configuration });
-      this.options.storage.flush();
+      storage.create(group, replica, incarnation, { index: 0, term: 0, configuration });
+      storage.flush();
       return this.open(group);
-    })();
-    this.opening.set(group, made);
-    try {
-      return await made;
-    } finally {
-      this.opening.delete(group);
+    });
+  }
+
+  /** One opening of a group at a time; whoever comes meanwhile gets its result. */
+  private async once(group: GroupId, open: () => Promise<Replica | undefined>): Promise<Replica | undefined> {
+    const existing = this.replicas.get(group);
+    if (existing !== undefined) return existing;
+    let made = this.opening.get(group);
+    if (made === undefined) {
+      made = open().finally(() => this.opening.delete(group));
+      this.opening.set(group, made);
     }
+    return made;
   }
 
   private async open(group: GroupId): Promise<Replica | undefined> {
@@ -131,7 +140,10 @@ export class Groups {
   }
 
   tick(): void {
-    for (const replica of this.replicas.values()) replica.tick();
+    for (const replica of this.replicas.values()) {
+      replica.tick();
+      if (replica.failure === undefined) replica.machine.work(() => this.options.clock.now(), workBudgetMs);
+    }
   }
 
   /** Replicas here that follow a leader on the given node. */
