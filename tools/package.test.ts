@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { checkFiles, checkInstall } from "./package.ts";
+import { checkFiles, checkInstall, checkLock } from "./package.ts";
 
 const manifest = {
   bin: { unum: "bin/unum.js" },
@@ -50,5 +50,11 @@ describe("the package", () => {
     expect(checkInstall({ ...manifest, scripts: { postinstall: "x", prepare: "y" } }, { packages: {} })).toEqual([
       "the script postinstall would run at every install",
     ]);
+  });
+
+  it("fails when npm ci would refuse the lock", () => {
+    const a = { optionalDependencies: { "@a/linux": "1", "@a/darwin": "1" }, dependencies: { b: "2" } };
+    const packages = { "": {}, "node_modules/a": a, "node_modules/@a/linux": {}, "node_modules/a/node_modules/b": {} };
+    expect(checkLock({ packages })).toEqual(["package-lock.json has no @a/darwin, which node_modules/a wants: npm ci will refuse it"]);
   });
 });

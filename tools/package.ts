@@ -17,8 +17,15 @@ export interface Manifest {
   readonly scripts?: Readonly<Record<string, string>>;
 }
 
+interface LockedPackage {
+  readonly dev?: boolean;
+  readonly hasInstallScript?: boolean;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
 export interface Lock {
-  readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly optional?: boolean; readonly hasInstallScript?: boolean }>>;
+  readonly packages: Readonly<Record<string, LockedPackage>>;
 }
 
 const needed = ["package.json", "README.md", "LICENSE", "CHANGELOG.md"];
@@ -64,6 +71,19 @@ export function checkInstall(manifest: Manifest, lock: Lock): readonly string[] 
   return problems;
 }
 
+/**
+ * Everything that the lock names and does not lock. `npm install` leaves out a platform's package that the registry lacks, and
+ * then `npm ci` refuses the lock on every machine.
+ */
+export function checkLock(lock: Lock): readonly string[] {
+  const locked = new Set(Object.keys(lock.packages).map((path) => path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length)));
+  return Object.entries(lock.packages).flatMap(([path, entry]) =>
+    Object.keys({ ...entry.dependencies, ...entry.optionalDependencies })
+      .filter((name) => !locked.has(name))
+      .map((name) => `package-lock.json has no ${name}, which ${path} wants: npm ci will refuse it`),
+  );
+}
+
 function main(): number {
   const manifest = JSON.parse(readFileSync(pathOf("package.json"), "utf8")) as Manifest;
   const lock = JSON.parse(readFileSync(pathOf("package-lock.json"), "utf8")) as Lock;
@@ -78,7 +98,7 @@ function main(): number {
   }
   const [list] = JSON.parse(packed.stdout) as { files: PackedFile[]; unpackedSize: number }[];
   const files = list?.files ?? [];
-  const problems = [...checkFiles(files, manifest), ...checkInstall(manifest, lock)];
+  const problems = [...checkFiles(files, manifest), ...checkInstall(manifest, lock), ...checkLock(lock)];
   for (const problem of problems) console.error(problem);
   const megabytes = ((list?.unpackedSize ?? 0) / 1e6).toFixed(1);
   console.log(
