@@ -10,7 +10,10 @@ const reading: ReadonlySet<AdminOp> = new Set<AdminOp>(["status", "node-status",
 
 /** Asks any node. What changes something is sent once: a lost connection leaves its outcome unknown. */
 export function askAdmin<R extends AdminRequest>(
-  client: Client, request: R, options: CallOptions | undefined, group: GroupId = systemGroup,
+  client: Client,
+  request: R,
+  options: CallOptions | undefined,
+  group: GroupId = systemGroup,
 ): Promise<AdminResponseTo<R["op"]>> {
   return client.call(adminCall(request, group), options);
 }
@@ -18,7 +21,12 @@ export function askAdmin<R extends AdminRequest>(
 export function adminCall<R extends AdminRequest>(request: R, group: GroupId = systemGroup): CallSpec<AdminResponseTo<R["op"]>> {
   const reads = reading.has(request.op);
   return {
-    method: Method.admin, group, body: encodeAdminRequest(request), priority: "system", effect: !reads, repeat: reads,
+    method: Method.admin,
+    group,
+    body: encodeAdminRequest(request),
+    priority: "system",
+    effect: !reads,
+    repeat: reads,
     decode: (body) => decodeAdminResponse<R["op"]>(request.op, body),
   };
 }

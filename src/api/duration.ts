@@ -7,7 +7,10 @@ export type Duration = number | `${number}${"ms" | "s" | "m" | "h" | "d"}`;
 export function durationMs(value: Duration, what: string): number {
   const ms = typeof value === "number" || typeof value === "string" ? parseDurationMs(value) : undefined;
   if (ms !== undefined) return ms;
-  throw new UnumError("INVALID_ARGUMENT", `${what} takes milliseconds or a time such as "250ms", "10s" or "5m", not ${JSON.stringify(value)}.`);
+  throw new UnumError(
+    "INVALID_ARGUMENT",
+    `${what} takes milliseconds or a time such as "250ms", "10s" or "5m", not ${JSON.stringify(value)}.`,
+  );
 }
 
 /** As `durationMs`, within what a call may take: every call has a deadline. */

@@ -12,15 +12,27 @@ export function leaseMs(ttl: Duration): number {
   throw new UnumError("INVALID_ARGUMENT", `ttl is at least ${limits.leaseSecondsMin} s, not ${ms} ms.`);
 }
 
-export function grantLease(space: Keyspace, ttlMs: number, options: CallOptions | undefined): Promise<{ readonly id: bigint; readonly ttlMs: number }> {
-  return space.command({ kind: "lease-grant", lease: 0n, ttlMs }, (body) => {
-    const { result } = expectResult(body, "lease");
-    return { id: result.lease, ttlMs: result.ttlMs };
-  }, options);
+export function grantLease(
+  space: Keyspace,
+  ttlMs: number,
+  options: CallOptions | undefined,
+): Promise<{ readonly id: bigint; readonly ttlMs: number }> {
+  return space.command(
+    { kind: "lease-grant", lease: 0n, ttlMs },
+    (body) => {
+      const { result } = expectResult(body, "lease");
+      return { id: result.lease, ttlMs: result.ttlMs };
+    },
+    options,
+  );
 }
 
 export function revokeLease(space: Keyspace, lease: bigint, options: CallOptions | undefined): Promise<void> {
-  return space.command({ kind: "lease-revoke", lease, term: 0 }, (body) => {
-    space.note(expectResult(body, "done").revision);
-  }, options);
+  return space.command(
+    { kind: "lease-revoke", lease, term: 0 },
+    (body) => {
+      space.note(expectResult(body, "done").revision);
+    },
+    options,
+  );
 }

@@ -50,7 +50,12 @@ function entries(fresh: () => KV): void {
     const second = await kv.put("a", [1, "ä", null]);
     expect(second.revision).toBeGreaterThan(first.revision);
     expect(await kv.get("a")).toEqual({
-      key: "a", keyBytes: new Uint8Array([97]), value: [1, "ä", null], revision: second.revision, createRevision: first.revision, version: 2,
+      key: "a",
+      keyBytes: new Uint8Array([97]),
+      value: [1, "ä", null],
+      revision: second.revision,
+      createRevision: first.revision,
+      version: 2,
     });
     expect((await kv.get("a", { revision: first.revision }))?.value).toEqual({ on: true });
     expect((await kv.get("a", { consistency: "stale" }))?.revision).toBe(second.revision);
@@ -94,7 +99,11 @@ function writes(fresh: () => KV): void {
   test("ifRevision writes only over that revision; 0 only where nothing is", async () => {
     const kv = fresh();
     const first = await kv.put("a", 1, { ifRevision: 0 });
-    await expect(kv.put("a", 2, { ifRevision: 0 })).rejects.toMatchObject({ code: "CONFLICT", outcome: "not-applied", details: { revision: first.revision } });
+    await expect(kv.put("a", 2, { ifRevision: 0 })).rejects.toMatchObject({
+      code: "CONFLICT",
+      outcome: "not-applied",
+      details: { revision: first.revision },
+    });
     const second = await kv.put("a", 2, { ifRevision: first.revision });
     await expect(kv.delete("a", { ifRevision: first.revision })).rejects.toMatchObject({ code: "CONFLICT" });
     expect((await kv.get("a"))?.value).toBe(2);
@@ -116,7 +125,11 @@ function writes(fresh: () => KV): void {
     expect((await kv.get("n"))?.version).toBe(12);
     expect((await kv.update("n", () => undefined))?.value).toBe(12);
     expect(await kv.update("none", () => undefined)).toBeUndefined();
-    await expect(kv.update("n", () => { throw new Error("mine"); })).rejects.toThrow("mine");
+    await expect(
+      kv.update("n", () => {
+        throw new Error("mine");
+      }),
+    ).rejects.toThrow("mine");
   });
 
   test("a thousand puts in flight are all applied, each once", async () => {
@@ -134,9 +147,22 @@ function transactions(fresh: () => KV): void {
     const kv = fresh();
     const first = await kv.txn({ if: [key("a").missing()], do: [op.put("a", 1), op.get("a")], else: [op.get("a")] });
     expect(first).toMatchObject({ ok: true, results: [{ revision: first.revision }, { value: 1, revision: first.revision }] });
-    const second = await kv.txn({ if: [key("a").missing()], do: [op.put("a", 2)], else: [op.get("a"), op.delete("zz"), op.range({ prefix: "" })] });
-    expect(second).toMatchObject({ ok: false, results: [{ value: 1 }, { deleted: 0 }, { count: 1, more: false, entries: [{ key: "a" }] }] });
-    const conditions = [key("a").exists(), key("a").value(1), key("a").version(1), key("a").revision(first.revision), key("a").createRevision(0, "greater")];
+    const second = await kv.txn({
+      if: [key("a").missing()],
+      do: [op.put("a", 2)],
+      else: [op.get("a"), op.delete("zz"), op.range({ prefix: "" })],
+    });
+    expect(second).toMatchObject({
+      ok: false,
+      results: [{ value: 1 }, { deleted: 0 }, { count: 1, more: false, entries: [{ key: "a" }] }],
+    });
+    const conditions = [
+      key("a").exists(),
+      key("a").value(1),
+      key("a").version(1),
+      key("a").revision(first.revision),
+      key("a").createRevision(0, "greater"),
+    ];
     expect((await kv.txn({ if: conditions, do: [op.delete({ prefix: "" })] })).ok).toBe(true);
     expect(await kv.get("a")).toBeUndefined();
   });
@@ -146,13 +172,20 @@ function transactions(fresh: () => KV): void {
     await kv.put("x", 1);
     const done = await kv.txn({
       do: [
-        op.put("a", 1), op.txn({ if: [key("x").value(1)], do: [op.put("b", 2)], else: [op.put("c", 3)] }), op.get("b"),
+        op.put("a", 1),
+        op.txn({ if: [key("x").value(1)], do: [op.put("b", 2)], else: [op.put("c", 3)] }),
+        op.get("b"),
         op.txn({ if: [key("a").exists()], do: [op.put("d", 4)], else: [op.get("a")] }),
       ],
     });
     expect(done).toMatchObject({
       ok: true,
-      results: [{}, { ok: true, results: [{ revision: done.revision }] }, { value: 2, revision: done.revision }, { ok: false, results: [{ value: 1 }] }],
+      results: [
+        {},
+        { ok: true, results: [{ revision: done.revision }] },
+        { value: 2, revision: done.revision },
+        { ok: false, results: [{ value: 1 }] },
+      ],
     });
     expect(await kv.get("c")).toBeUndefined();
   });
@@ -164,7 +197,10 @@ function transactions(fresh: () => KV): void {
   });
 
   test("a key written twice is DUPLICATE_KEY", async () => {
-    await expect(fresh().txn({ do: [op.put("a", 1), op.put("a", 2)] })).rejects.toMatchObject({ code: "DUPLICATE_KEY", outcome: "not-applied" });
+    await expect(fresh().txn({ do: [op.put("a", 1), op.put("a", 2)] })).rejects.toMatchObject({
+      code: "DUPLICATE_KEY",
+      outcome: "not-applied",
+    });
   });
 }
 
@@ -191,9 +227,13 @@ function watches(fresh: () => KV, handle: () => UnumHandle): void {
     expect(changes.map((change) => change.revision)).toEqual([put.revision, txn.revision, gone.revision]);
     expect(changes[0]?.events).toMatchObject([{ kind: "put", key: "w/a", entry: { value: 1, version: 1 } }]);
     expect(changes[1]?.events).toMatchObject([
-      { kind: "put", key: "w/a", entry: { value: 2 }, previous: { value: 1 } }, { kind: "put", key: "w/b", entry: { value: 3 } },
+      { kind: "put", key: "w/a", entry: { value: 2 }, previous: { value: 1 } },
+      { kind: "put", key: "w/b", entry: { value: 3 } },
     ]);
-    expect(changes[2]?.events.map((event) => [event.kind, event.key, event.previous?.value])).toEqual([["delete", "w/a", 2], ["delete", "w/b", 3]]);
+    expect(changes[2]?.events.map((event) => [event.kind, event.key, event.previous?.value])).toEqual([
+      ["delete", "w/a", 2],
+      ["delete", "w/b", 3],
+    ]);
   });
 
   test("from an earlier revision it tells what has happened since, without end", async () => {
@@ -243,7 +283,10 @@ function caches(fresh: () => KV): void {
     await kv.put("c/b", 2);
     const cache = await kv.cache({ prefix: "c/" });
     expect(cache.stale).toBe(false);
-    expect(cache.entries().map((entry) => [entry.key, entry.value])).toEqual([["c/a", 1], ["c/b", 2]]);
+    expect(cache.entries().map((entry) => [entry.key, entry.value])).toEqual([
+      ["c/a", 1],
+      ["c/b", 2],
+    ]);
     await kv.put("c/c", 3);
     await kv.delete("c/a");
     const { revision } = await kv.put("c/b", 4);
@@ -251,7 +294,10 @@ function caches(fresh: () => KV): void {
     expect(cache.size).toBe(2);
     expect(cache.get("c/a")).toBeUndefined();
     expect(cache.get("c/b")).toEqual(await kv.get("c/b"));
-    expect(cache.entries().map((entry) => [entry.key, entry.value])).toEqual([["c/b", 4], ["c/c", 3]]);
+    expect(cache.entries().map((entry) => [entry.key, entry.value])).toEqual([
+      ["c/b", 4],
+      ["c/c", 3],
+    ]);
     await cache.close();
     await cache.closed;
     expect(cache.stale).toBe(true);
@@ -295,7 +341,10 @@ function errors(fresh: () => KV, handle: () => UnumHandle): void {
     await expect(kv.put("a", { x: [1, Number.NaN] })).rejects.toMatchObject({ code: "INVALID_VALUE", details: { path: "x[1]" } });
     await expect(kv.get("a", { timeout: "1 fortnight" as never })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
     await expect(kv.range({ prefix: "" }, { limit: 0 })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
-    await expect(kv.with(bytes).put("a", new Uint8Array(2 * 1024 * 1024))).rejects.toMatchObject({ code: "TOO_LARGE", outcome: "not-applied" });
+    await expect(kv.with(bytes).put("a", new Uint8Array(2 * 1024 * 1024))).rejects.toMatchObject({
+      code: "TOO_LARGE",
+      outcome: "not-applied",
+    });
   });
 
   test("an aborted call rejects with the signal's reason", async () => {

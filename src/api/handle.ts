@@ -2,17 +2,15 @@ import { UnumError, defaultGroup, systemGroup } from "../base/index.ts";
 import type { LeaderTransfer, MemberStatus, NodeStatus } from "../wire/index.ts";
 import { askAdmin } from "./admin.ts";
 import { readBackup } from "./backup.ts";
-import { asError, Client } from "./client/client.ts";
+import { Client } from "./client/client.ts";
 import { expectResult } from "./client/replies.ts";
-import { retryDelayMs } from "./client/retry.ts";
+import { asError, retryDelayMs } from "./client/retry.ts";
 import { sleep } from "./client/sleep.ts";
 import type { Duration } from "./duration.ts";
 import { Keyspace, defaultKeyspaceName } from "./kv/keyspace.ts";
 import { openKv } from "./kv/kv.ts";
 import { openLease } from "./lease.ts";
-import type {
-  BackupOptions, CallOptions, ClientOptions, Environment, KV, Lease, LeaseOptions, Status, UnumHandle,
-} from "./types.ts";
+import type { BackupOptions, CallOptions, ClientOptions, Environment, KV, Lease, LeaseOptions, Status, UnumHandle } from "./types.ts";
 
 /** A handle at once, without waiting: `ready` says when the cluster answers. Throws INVALID_ARGUMENT for wrong options. */
 export function openHandle(environment: Environment, options: ClientOptions): UnumHandle {
@@ -44,7 +42,10 @@ class HandleImplementation implements UnumHandle {
     this.closed.catch(() => undefined);
     this.ready = this.becomeReady(space);
     this.ready.catch(() => undefined);
-    environment.stopped?.then((reason) => this.stop(reason), (reason: unknown) => this.stop(asError(reason)));
+    environment.stopped?.then(
+      (reason) => this.stop(reason),
+      (reason: unknown) => this.stop(asError(reason)),
+    );
   }
 
   keyspace(name: string): KV {

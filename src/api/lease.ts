@@ -26,7 +26,10 @@ function elapsedMs(clock: HandleClock, since: Moment): number {
 
 /** `ended` is told when the lease is over, for whatever reason. */
 export async function openLease(
-  space: Keyspace, ttl: Duration, options: LeaseOptions | undefined, ended: (lease: Lease) => void,
+  space: Keyspace,
+  ttl: Duration,
+  options: LeaseOptions | undefined,
+  ended: (lease: Lease) => void,
 ): Promise<Lease> {
   const ttlMs = leaseMs(ttl);
   const sent = moment(space.client.clock);
@@ -119,12 +122,23 @@ class LeaseHandle implements Lease {
     const sent = moment(client.clock);
     // One lost request must not cost the lease: each attempt has a part of what is left.
     const timeout = Math.max(100, Math.min(leftMs, this.ttlMs / 3));
-    client.call<number>({
-      method: Method.keepAlive, group, body: new Writer(8).big64(this.key).take(), priority: "system", effect: false, repeat: true, decode: readU64,
-    }, { timeout }).then(
-      (remainingMs) => this.kept(sent, remainingMs),
-      (error: unknown) => this.notKept(error),
-    );
+    client
+      .call<number>(
+        {
+          method: Method.keepAlive,
+          group,
+          body: new Writer(8).big64(this.key).take(),
+          priority: "system",
+          effect: false,
+          repeat: true,
+          decode: readU64,
+        },
+        { timeout },
+      )
+      .then(
+        (remainingMs) => this.kept(sent, remainingMs),
+        (error: unknown) => this.notKept(error),
+      );
   }
 
   private kept(sent: Moment, remainingMs: number): void {

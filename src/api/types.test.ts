@@ -7,10 +7,16 @@ declare const handle: UnumHandle;
 declare const schema: StandardSchemaV1<{ at: string }, { at: number }>;
 
 /** Never called: only its types are looked at. */
-export async function typesOf(): Promise<void> {
+async function typesOf(): Promise<void> {
   const done = await kv.txn({
     if: [key("a").missing()],
-    do: [op.put("a", 1), op.get<number>("a"), op.delete("b"), op.range<string>({ prefix: "c" }), op.txn({ do: [op.get<boolean>("d")], else: [op.put("e", 1)] })],
+    do: [
+      op.put("a", 1),
+      op.get<number>("a"),
+      op.delete("b"),
+      op.range<string>({ prefix: "c" }),
+      op.txn({ do: [op.get<boolean>("d")], else: [op.put("e", 1)] }),
+    ],
     else: [op.get("a")],
   });
   expectTypeOf(done.revision).toEqualTypeOf<number>();

@@ -1,7 +1,5 @@
 import type { Prng, UnumError } from "../base/index.ts";
-import type {
-  Carrier, ClusterStatus, LeaderTransfer, MemberStatus, NodeStatus,
-} from "../wire/index.ts";
+import type { Carrier, ClusterStatus, LeaderTransfer, MemberStatus, NodeStatus } from "../wire/index.ts";
 import type { Duration } from "./duration.ts";
 import type { InferInput, InferOutput, StandardSchemaV1 } from "./schema.ts";
 import type { AbortSignalLike, Signal } from "./signal.ts";
@@ -177,13 +175,17 @@ export interface TxnOp<D extends readonly Op[] = readonly Op[], E extends readon
 }
 
 /** What an operation gives: as the method of the same name. */
-export type ResultOf<O> =
-  O extends PutOp ? { readonly revision: number }
-  : O extends GetOp<infer T> ? Entry<T> | undefined
-  : O extends DeleteOp ? { readonly revision: number; readonly deleted: number }
-  : O extends RangeOp<infer T> ? Page<T>
-  : O extends TxnOp<infer D, infer E> ? TxnResult<D, E>
-  : never;
+export type ResultOf<O> = O extends PutOp
+  ? { readonly revision: number }
+  : O extends GetOp<infer T>
+    ? Entry<T> | undefined
+    : O extends DeleteOp
+      ? { readonly revision: number; readonly deleted: number }
+      : O extends RangeOp<infer T>
+        ? Page<T>
+        : O extends TxnOp<infer D, infer E>
+          ? TxnResult<D, E>
+          : never;
 
 export type Results<D extends readonly Op[]> = { readonly [I in keyof D]: ResultOf<D[I]> };
 
@@ -209,7 +211,8 @@ export interface KV<I = unknown, O = I> {
   /** Reads the range, then watches it: synchronous reads of a copy that follows. */
   cache<T extends O = O>(range: Range, options?: CallOptions): Promise<Cache<T>>;
   txn<const D extends readonly Op[], const E extends readonly Op[] = readonly []>(
-    txn: { readonly if?: readonly Compare[] | undefined; readonly do: D; readonly else?: E | undefined }, options?: CallOptions,
+    txn: { readonly if?: readonly Compare[] | undefined; readonly do: D; readonly else?: E | undefined },
+    options?: CallOptions,
   ): Promise<TxnResult<D, E>>;
   /** The keys that begin with `prefix`, named without it. */
   prefix(prefix: string): KV<I, O>;
@@ -293,7 +296,9 @@ export interface UnumHandle extends Running {
   /** By name or id. MEMBER_NOT_FOUND. */
   removeMember(member: string, options?: CallOptions): Promise<MemberStatus>;
   /** Without `keyspace` of every group that the default keyspace's leader leads; without `to` to the most advanced voter. */
-  transferLeader(options?: CallOptions & { readonly keyspace?: string | undefined; readonly to?: string | undefined }): Promise<readonly LeaderTransfer[]>;
+  transferLeader(
+    options?: CallOptions & { readonly keyspace?: string | undefined; readonly to?: string | undefined },
+  ): Promise<readonly LeaderTransfer[]>;
   keyspaces(options?: CallOptions): Promise<readonly { readonly name: string; readonly group: number }[]>;
   /** The bytes of a backup. Ends with an error when its node is lost: begin anew. */
   snapshotSave(options?: BackupOptions): AsyncIterableIterator<Uint8Array>;

@@ -136,7 +136,11 @@ function asUnumError(error: unknown): UnumError {
   if (isUnumError(error)) return error;
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof MalformedBytes) {
-    return new UnumError("MALFORMED", `The answer cannot be read: ${message}.`, { outcome: "unknown", retry: "maybe-applied", cause: error });
+    return new UnumError("MALFORMED", `The answer cannot be read: ${message}.`, {
+      outcome: "unknown",
+      retry: "maybe-applied",
+      cause: error,
+    });
   }
   return new UnumError("UNKNOWN_OUTCOME", `The answer could not be taken: ${message}.`, { cause: error });
 }

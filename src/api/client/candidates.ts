@@ -100,7 +100,14 @@ export class Candidates {
 
   private add(endpoint: string, configured: boolean, node: NodeId | undefined): Candidate {
     const candidate: Candidate = {
-      endpoint, configured, node, state: "idle", sinceMs: 0, failures: 0, nextTryMs: 0, refusal: undefined,
+      endpoint,
+      configured,
+      node,
+      state: "idle",
+      sinceMs: 0,
+      failures: 0,
+      nextTryMs: 0,
+      refusal: undefined,
     };
     this.all.set(endpoint, candidate);
     return candidate;

@@ -126,7 +126,11 @@ describe("honest outcomes", () => {
     await clock.settle(handle.kv.put("a", 1));
     cluster.intercept = (_node, request) => (isPut(request) ? "silence" : "serve");
     const startMs = clock.now();
-    await expect(clock.settle(handle.kv.put("a", 2, { timeout: "300ms" }))).rejects.toMatchObject({ code: "TIMEOUT", outcome: "unknown", retry: "maybe-applied" });
+    await expect(clock.settle(handle.kv.put("a", 2, { timeout: "300ms" }))).rejects.toMatchObject({
+      code: "TIMEOUT",
+      outcome: "unknown",
+      retry: "maybe-applied",
+    });
     expect(clock.now() - startMs).toBeGreaterThanOrEqual(300);
     expect(clock.now() - startMs).toBeLessThan(320);
   });
@@ -136,7 +140,10 @@ describe("honest outcomes", () => {
     await clock.settle(handle.kv.put("a", 1));
     cluster.leader = undefined;
     await expect(clock.settle(handle.kv.put("a", 2, { timeout: "2s" }))).rejects.toMatchObject({
-      code: "TIMEOUT", outcome: "not-applied", retry: "safe", cause: { code: "NO_LEADER" },
+      code: "TIMEOUT",
+      outcome: "not-applied",
+      retry: "safe",
+      cause: { code: "NO_LEADER" },
     });
   });
 
@@ -145,13 +152,21 @@ describe("honest outcomes", () => {
     await clock.settle(handle.kv.put("a", 1));
     let number = 0;
     cluster.intercept = (_node, request) => (!isPut(request) ? "serve" : number++ === 0 ? "drop-after" : { code: "OVERLOADED" });
-    await expect(clock.settle(handle.kv.put("a", 2))).rejects.toMatchObject({ code: "OVERLOADED", outcome: "unknown", retry: "maybe-applied" });
+    await expect(clock.settle(handle.kv.put("a", 2))).rejects.toMatchObject({
+      code: "OVERLOADED",
+      outcome: "unknown",
+      retry: "maybe-applied",
+    });
   });
 
   test("a read has no effect, so its failure says not-applied", async () => {
     await open();
     cluster.intercept = (_node, request) => (request.method === Method.query ? "silence" : "serve");
-    await expect(clock.settle(handle.kv.get("a", { timeout: "1s" }))).rejects.toMatchObject({ code: "TIMEOUT", outcome: "not-applied", retry: "safe" });
+    await expect(clock.settle(handle.kv.get("a", { timeout: "1s" }))).rejects.toMatchObject({
+      code: "TIMEOUT",
+      outcome: "not-applied",
+      retry: "safe",
+    });
   });
 
   test("overload is told to the caller at once", async () => {
@@ -164,7 +179,9 @@ describe("honest outcomes", () => {
     for (const node of cluster.nodes.values()) node.kill();
     handle = openHandle(cluster.environment(1), { endpoints: ["a:7400", "b:7400"] });
     await expect(clock.settle(handle.kv.put("a", 1, { timeout: "1s" }))).rejects.toMatchObject({
-      code: "UNAVAILABLE", outcome: "not-applied", message: expect.stringContaining("refuses connections"),
+      code: "UNAVAILABLE",
+      outcome: "not-applied",
+      message: expect.stringContaining("refuses connections"),
     });
   });
 
@@ -183,7 +200,10 @@ describe("honest outcomes", () => {
     await open();
     cluster.id = "00000000000000dd" as ClusterId;
     for (const node of cluster.nodes.values()) node.disconnect();
-    await expect(clock.settle(handle.kv.put("a", 1, { timeout: "5m" }))).rejects.toMatchObject({ code: "WRONG_CLUSTER", outcome: "not-applied" });
+    await expect(clock.settle(handle.kv.put("a", 1, { timeout: "5m" }))).rejects.toMatchObject({
+      code: "WRONG_CLUSTER",
+      outcome: "not-applied",
+    });
   });
 
   test("what changes the cluster is sent once: a lost connection leaves it unknown", async () => {
@@ -294,7 +314,9 @@ describe("limits and the end", () => {
   test("more calls than may be in flight are OVERLOADED, and nothing is sent for them", async () => {
     await open();
     cluster.intercept = () => "silence";
-    const calls = Array.from({ length: limits.connectionRequestsMax }, () => handle.kv.get("a", { timeout: "1s" }).catch((error: unknown) => error));
+    const calls = Array.from({ length: limits.connectionRequestsMax }, () =>
+      handle.kv.get("a", { timeout: "1s" }).catch((error: unknown) => error),
+    );
     await expect(handle.kv.get("a")).rejects.toMatchObject({ code: "OVERLOADED", outcome: "not-applied" });
     cluster.intercept = () => "serve";
     await clock.settle(Promise.all(calls));
@@ -341,7 +363,12 @@ describe("limits and the end", () => {
 
   test("when the node behind stops for good, calls fail with NODE_STOPPED and closed rejects with the reason", async () => {
     let stop: (error: never) => void = () => undefined;
-    const environment = { ...cluster.environment(3), stopped: new Promise<never>((resolve) => { stop = resolve; }) };
+    const environment = {
+      ...cluster.environment(3),
+      stopped: new Promise<never>((resolve) => {
+        stop = resolve;
+      }),
+    };
     handle = openHandle(environment, { endpoints: ["local"], direct: false });
     await clock.settle(handle.ready);
     cluster.intercept = () => "silence";

@@ -1,4 +1,4 @@
-import { UnumError, isUnumError, limits } from "../../base/index.ts";
+import { UnumError, limits } from "../../base/index.ts";
 import type { GroupId } from "../../base/index.ts";
 import { decodeReply, isErrorReply } from "../../machine/commands/index.ts";
 import type { Method } from "../../wire/index.ts";
@@ -9,6 +9,7 @@ import { Call } from "./call.ts";
 import type { CallPlace, CallSpec } from "./call.ts";
 import { leaderHint } from "./connection.ts";
 import type { Connection, OpenStream, StreamSink } from "./connection.ts";
+import { commandCost, frameBytes } from "./cost.ts";
 import { RetryBudget, isPassing, retryDelayMs } from "./retry.ts";
 import { Router } from "./router.ts";
 import type { RouterOwner } from "./router.ts";
@@ -19,6 +20,8 @@ import type { SessionOwner } from "./session.ts";
 const tickMs = 1000;
 /** An expired call is found at most this much late: so a crowd of calls costs few looks at all of them. */
 const expiryMsGrain = 5;
+/** How long a repeated call waits for a connection that is full. */
+const fullMsDelay = 20;
 const neverMs = Number.POSITIVE_INFINITY;
 
 /**
@@ -55,9 +58,16 @@ export class Client implements RouterOwner, SessionOwner {
     this.timeoutMs = options.timeout === undefined ? limits.deadlineMsDefault : timeoutMs(options.timeout);
     this.budget = new RetryBudget(this.clock.now());
     this.alarm = new Alarm(this.clock, () => this.ring());
-    this.router = new Router(environment, {
-      endpoints: options.endpoints, name: options.name ?? "", direct: options.direct ?? true, wake: (dueMs) => this.alarm.set(dueMs),
-    }, this);
+    this.router = new Router(
+      environment,
+      {
+        endpoints: options.endpoints,
+        name: options.name ?? "",
+        direct: options.direct ?? true,
+        wake: (dueMs) => this.alarm.set(dueMs),
+      },
+      this,
+    );
     this.router.maintain();
   }
 
@@ -82,7 +92,7 @@ export class Client implements RouterOwner, SessionOwner {
       const callMs = options?.timeout === undefined ? this.timeoutMs : timeoutMs(options.timeout);
       const call = new Call(spec, this.clock.now() + callMs, resolve, reject);
       if (signal !== undefined) call.listen(signal, () => this.abandon(call as Call, signal.reason));
-      this.submit(call as Call, spec.command === undefined ? spec.body.length : commandCost(spec.command));
+      this.submit(call as Call, spec.command === undefined ? spec.body.length + frameBytes : commandCost(spec.command));
     });
   }
 
@@ -147,9 +157,13 @@ export class Client implements RouterOwner, SessionOwner {
   /** After `fail`: ends the sessions in the machines as far as they can be reached soon, then the connections. */
   async close(): Promise<void> {
     if (this.router.isOpen) {
-      await Promise.all([...this.sessions.values()].map((session) => session.close().catch((error: unknown) => {
-        this.environment.logger.debug("a session was not closed", { reason: String(error) });
-      })));
+      await Promise.all(
+        [...this.sessions.values()].map((session) =>
+          session.close().catch((error: unknown) => {
+            this.environment.logger.debug("a session was not closed", { reason: String(error) });
+          }),
+        ),
+      );
     }
     this.router.close();
     this.alarm.cancel();
@@ -169,6 +183,10 @@ export class Client implements RouterOwner, SessionOwner {
       return;
     }
     this.alarm.set(call.deadlineMs + expiryMsGrain);
+    if (connection.isFull) {
+      const error = new UnumError("OVERLOADED", `${connection.endpoint} takes requests more slowly than they come.`);
+      return call.attempts === 0 ? this.finish(call, error) : this.park(call, error, fullMsDelay);
+    }
     if (connection.calls.size === 0) this.watchSilence();
     connection.send(call, call.deadlineMs - nowMs);
   }
@@ -264,9 +282,13 @@ export class Client implements RouterOwner, SessionOwner {
     call.lastError = error;
     const repeatable = call.repeat || (error.outcome === "not-applied" && !call.maybeApplied);
     if (this.failure !== undefined || !repeatable || !isPassing(error.code)) return this.finish(call, error);
-    const nowMs = this.clock.now();
-    if (delayMs === 0 && this.budget.take(nowMs)) return this.dispatch(call);
-    call.retryAtMs = nowMs + Math.max(1, delayMs);
+    if (delayMs === 0 && this.budget.take(this.clock.now())) return this.dispatch(call);
+    this.park(call, error, Math.max(1, delayMs));
+  }
+
+  private park(call: Call, error: UnumError, delayMs: number): void {
+    call.lastError = error;
+    call.retryAtMs = this.clock.now() + delayMs;
     this.parked.add(call);
     this.alarm.set(call.retryAtMs);
   }
@@ -314,11 +336,20 @@ export class Client implements RouterOwner, SessionOwner {
       return this.finish(call, new UnumError("UNAVAILABLE", `No node could be reached in time.${why}`, { cause }));
     }
     const overdueMs = Math.round(nowMs - call.deadlineMs);
-    this.finish(call, sent && call.effect
-      ? new UnumError("TIMEOUT", `The call's time is over; it may have been applied or may be yet.${why}`, { details: { overdueMs }, cause })
-      : new UnumError("TIMEOUT", `The call's time is over; it was not applied.${why}`, {
-        outcome: "not-applied", retry: "safe", details: { overdueMs }, cause,
-      }));
+    this.finish(
+      call,
+      sent && call.effect
+        ? new UnumError("TIMEOUT", `The call's time is over; it may have been applied or may be yet.${why}`, {
+            details: { overdueMs },
+            cause,
+          })
+        : new UnumError("TIMEOUT", `The call's time is over; it was not applied.${why}`, {
+            outcome: "not-applied",
+            retry: "safe",
+            details: { overdueMs },
+            cause,
+          }),
+    );
   }
 
   private watchSilence(): void {
@@ -339,13 +370,4 @@ export class Client implements RouterOwner, SessionOwner {
     this.waitingStreams.clear();
     for (const callback of waiting) callback();
   }
-}
-
-function commandCost(command: NonNullable<CallSpec<unknown>["command"]>): number {
-  return command.kind === "put" ? command.key.length + command.value.length + 64 : 256;
-}
-
-/** What a call rejected with, as an error of ours. */
-export function asError(error: unknown): UnumError {
-  return isUnumError(error) ? error : new UnumError("UNKNOWN_OUTCOME", String(error), { cause: error });
 }

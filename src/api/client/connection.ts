@@ -1,8 +1,24 @@
-import { MalformedBytes, Reader, isNodeId } from "../../base/index.ts";
+import { MalformedBytes, Reader, isNodeId, limits } from "../../base/index.ts";
 import type { ClusterId, GroupId, NodeId, UnumError } from "../../base/index.ts";
 import {
-  FrameType, Method, Slab, decodeEnd, decodeItem, decodePush, decodeRefused, decodeResponse, decodeWelcome, encodeAdminRequest, encodeCancel,
-  encodeCredit, encodeGoodbye, encodeHello, encodeRequestFrame, fromWireError, negotiate, protocolVersion,
+  FrameType,
+  Method,
+  Slab,
+  decodeEnd,
+  decodeItem,
+  decodePush,
+  decodeRefused,
+  decodeResponse,
+  decodeWelcome,
+  encodeAdminRequest,
+  encodeCancel,
+  encodeCredit,
+  encodeGoodbye,
+  encodeHello,
+  encodeRequestFrame,
+  fromWireError,
+  negotiate,
+  protocolVersion,
 } from "../../wire/index.ts";
 import type { Answer, Carrier, Hello, Push, Request } from "../../wire/index.ts";
 import type { Call, CallPlace } from "./call.ts";
@@ -70,7 +86,14 @@ export class Connection implements CallPlace {
     this.carrier = carrier;
     this.owner = owner;
     this.hello = {
-      versionMin: protocolVersion, versionMax: protocolVersion, purpose: "client", cluster, node: undefined, name, address: "", featureLevel,
+      versionMin: protocolVersion,
+      versionMax: protocolVersion,
+      purpose: "client",
+      cluster,
+      node: undefined,
+      name,
+      address: "",
+      featureLevel,
     };
     carrier.handle({
       onFrame: (frame) => this.onFrame(frame),
@@ -82,6 +105,11 @@ export class Connection implements CallPlace {
 
   get streamCount(): number {
     return this.streams.size;
+  }
+
+  /** The node reads too slowly for more: what is sent now only waits, and a carrier that holds too much ends. */
+  get isFull(): boolean {
+    return this.carrier.bufferedBytes > limits.outputBytesMax / 2;
   }
 
   describe(): string {
@@ -108,9 +136,20 @@ export class Connection implements CallPlace {
   openStream(method: Method, group: GroupId, body: Uint8Array, sink: StreamSink): OpenStream {
     const id = this.nextId();
     this.streams.set(id, sink);
-    this.carrier.send(encodeRequestFrame({
-      id, method, group, priority: "normal", stale: false, forwarded: false, remainingMs: 0xffff_ffff, trace: 0n, principal: "", body,
-    }));
+    this.carrier.send(
+      encodeRequestFrame({
+        id,
+        method,
+        group,
+        priority: "normal",
+        stale: false,
+        forwarded: false,
+        remainingMs: 0xffff_ffff,
+        trace: 0n,
+        principal: "",
+        body,
+      }),
+    );
     return {
       connection: this,
       credit: (bytes) => {
@@ -141,10 +180,20 @@ export class Connection implements CallPlace {
       if (this.silentTicks < (this.calls.size > 0 ? silentTicksCalls : silentTicksStreams)) return;
       this.probeId = this.nextId();
       this.silentTicks = 0;
-      this.carrier.send(encodeRequestFrame({
-        id: this.probeId, method: Method.admin, group: 0 as GroupId, priority: "system", stale: true, forwarded: false, remainingMs: 5000,
-        trace: 0n, principal: "", body: encodeAdminRequest({ op: "node-status" }),
-      }));
+      this.carrier.send(
+        encodeRequestFrame({
+          id: this.probeId,
+          method: Method.admin,
+          group: 0 as GroupId,
+          priority: "system",
+          stale: true,
+          forwarded: false,
+          remainingMs: 5000,
+          trace: 0n,
+          principal: "",
+          body: encodeAdminRequest({ op: "node-status" }),
+        }),
+      );
     } else if (this.silentTicks >= silentTicksProbe) this.destroy();
   }
 
@@ -247,8 +296,16 @@ export class Connection implements CallPlace {
 
 function requestOf(id: number, call: Call, remainingMs: number): Request {
   return {
-    id, method: call.method, group: call.group, priority: call.priority, stale: call.stale, forwarded: false, remainingMs, trace: 0n,
-    principal: "", body: call.body,
+    id,
+    method: call.method,
+    group: call.group,
+    priority: call.priority,
+    stale: call.stale,
+    forwarded: false,
+    remainingMs,
+    trace: 0n,
+    principal: "",
+    body: call.body,
   };
 }
 

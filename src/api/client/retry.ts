@@ -1,9 +1,17 @@
-import { UnumError } from "../../base/index.ts";
+import { UnumError, isUnumError } from "../../base/index.ts";
 import type { ErrorCode, Prng } from "../../base/index.ts";
 
 /** What another node, or the same one a moment later, may answer differently. */
 const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  "NOT_LEADER", "NO_LEADER", "UNAVAILABLE", "NODE_STOPPED", "UNKNOWN_OUTCOME", "MACHINE_FAILED", "UPGRADE_REQUIRED", "DISK_FAILED", "REMOVED",
+  "NOT_LEADER",
+  "NO_LEADER",
+  "UNAVAILABLE",
+  "NODE_STOPPED",
+  "UNKNOWN_OUTCOME",
+  "MACHINE_FAILED",
+  "UPGRADE_REQUIRED",
+  "DISK_FAILED",
+  "REMOVED",
 ]);
 
 /**
@@ -55,12 +63,25 @@ export class RetryBudget {
 export function withUnknownOutcome(error: UnumError): UnumError {
   if (error.outcome === "unknown") return error;
   return new UnumError(error.code, `${error.message} An earlier copy of the request may have been applied.`, {
-    outcome: "unknown", retry: "maybe-applied", details: error.details, cause: error,
+    outcome: "unknown",
+    retry: "maybe-applied",
+    details: error.details,
+    cause: error,
   });
 }
 
 /** The same error, for a request of which nothing was sent or that cannot have an effect. */
 export function withoutEffect(error: UnumError): UnumError {
   if (error.outcome === "not-applied") return error;
-  return new UnumError(error.code, error.message, { outcome: "not-applied", retry: "safe", details: error.details, cause: error });
+  return new UnumError(error.code, error.message, {
+    outcome: "not-applied",
+    retry: error.retry === "never" ? "never" : "safe",
+    details: error.details,
+    cause: error.cause,
+  });
+}
+
+/** What a call rejected with, as an error of ours. */
+export function asError(error: unknown): UnumError {
+  return isUnumError(error) ? error : new UnumError("UNKNOWN_OUTCOME", String(error), { cause: error });
 }

@@ -192,13 +192,19 @@ export class Router implements ConnectionOwner {
       return;
     }
     const connection = new Connection(candidate.endpoint, carrier, this, this.options.name, this.cluster);
-    this.greeting.set(connection, this.environment.clock.after(dialMsMax, () => connection.destroy()));
+    this.greeting.set(
+      connection,
+      this.environment.clock.after(dialMsMax, () => connection.destroy()),
+    );
   }
 
   private dialFailed(candidate: Candidate, error: unknown): void {
     if (this.closing) return;
     const message = error instanceof Error ? error.message : String(error);
-    this.failed(candidate, isUnumError(error) ? error : new UnumError("UNAVAILABLE", `${candidate.endpoint} cannot be reached: ${message}`, { cause: error }));
+    this.failed(
+      candidate,
+      isUnumError(error) ? error : new UnumError("UNAVAILABLE", `${candidate.endpoint} cannot be reached: ${message}`, { cause: error }),
+    );
   }
 
   private failed(candidate: Candidate, error: UnumError): void {

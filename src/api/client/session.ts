@@ -83,10 +83,15 @@ export class Session {
     this.id = 0n;
     if (session === 0n) return Promise.resolve();
     const body = commandBytes({ kind: "session-close", session });
-    return this.owner.ask<void>((resolve, reject) => new Call<void>(
-      { method: Method.propose, group: this.group, body, priority: "system", effect: false, repeat: true, decode: () => undefined },
-      this.owner.clock.now() + closeMs, resolve, reject,
-    ));
+    return this.owner.ask<void>(
+      (resolve, reject) =>
+        new Call<void>(
+          { method: Method.propose, group: this.group, body, priority: "system", effect: false, repeat: true, decode: () => undefined },
+          this.owner.clock.now() + closeMs,
+          resolve,
+          reject,
+        ),
+    );
   }
 
   /** Whether a command may go now. A session that has been idle for long may be gone there: it is left before it refuses. */
@@ -149,15 +154,28 @@ export class Session {
   private open(): void {
     if (this.opening) return;
     this.opening = true;
-    const asked = this.owner.ask<bigint>((resolve, reject) => new Call(
-      {
-        method: Method.propose, group: this.group, body: commandBytes({ kind: "session-open" }), priority: "system",
-        // A session too many does no harm: it goes by itself when nobody uses it.
-        effect: false, repeat: true, decode: decodeSession,
-      },
-      this.owner.clock.now() + this.owner.timeoutMs, resolve, reject,
-    ));
-    asked.then((id) => this.opened(id), (error: unknown) => this.openFailed(error));
+    const asked = this.owner.ask<bigint>(
+      (resolve, reject) =>
+        new Call(
+          {
+            method: Method.propose,
+            group: this.group,
+            body: commandBytes({ kind: "session-open" }),
+            priority: "system",
+            // A session too many does no harm: it goes by itself when nobody uses it.
+            effect: false,
+            repeat: true,
+            decode: decodeSession,
+          },
+          this.owner.clock.now() + this.owner.timeoutMs,
+          resolve,
+          reject,
+        ),
+    );
+    asked.then(
+      (id) => this.opened(id),
+      (error: unknown) => this.openFailed(error),
+    );
   }
 
   private opened(id: bigint): void {

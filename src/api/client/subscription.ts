@@ -1,14 +1,14 @@
-import { UnumError, Writer, limits } from "../../base/index.ts";
+import type { UnumError } from "../../base/index.ts";
+import { Writer, limits } from "../../base/index.ts";
 import { decodeReply, decodeWatchChange, encodeWatchRequest } from "../../machine/commands/index.ts";
 import type { KeyRange, WatchChange } from "../../machine/commands/index.ts";
 import { Method, fromWireError } from "../../wire/index.ts";
 import type { Answer } from "../../wire/index.ts";
 import type { Keyspace } from "../kv/keyspace.ts";
-import { asError } from "./client.ts";
 import type { Client } from "./client.ts";
 import type { Connection, OpenStream, StreamSink } from "./connection.ts";
 import { replyError } from "./replies.ts";
-import { isPassing, retryDelayMs } from "./retry.ts";
+import { asError, isPassing, retryDelayMs } from "./retry.ts";
 
 const creditBytes = limits.streamCreditBytes;
 

@@ -1,7 +1,6 @@
 import { UnumError } from "../../base/index.ts";
 import type { KeyRange, WatchChange } from "../../machine/commands/index.ts";
-import { asError } from "../client/client.ts";
-import { retryDelayMs } from "../client/retry.ts";
+import { asError, retryDelayMs } from "../client/retry.ts";
 import { sleep } from "../client/sleep.ts";
 import { Subscription } from "../client/subscription.ts";
 import type { SubscriptionOwner } from "../client/subscription.ts";
@@ -27,7 +26,12 @@ export async function openCache(space: Keyspace, view: View, range: KeyRange, op
 }
 
 /** The range at one revision. Keys are whole byte strings. */
-async function load(space: Keyspace, view: View, range: KeyRange, options: CallOptions | undefined): Promise<{ entries: Entries; revision: number }> {
+async function load(
+  space: Keyspace,
+  view: View,
+  range: KeyRange,
+  options: CallOptions | undefined,
+): Promise<{ entries: Entries; revision: number }> {
   const entries: Entries = new Map();
   let revision = 0;
   for await (const { page, keys } of readPages(space, view, range, options)) {
@@ -102,7 +106,10 @@ class RangeCache implements Cache<unknown>, SubscriptionOwner {
       const onAbort = (): void => done(() => reject(signal?.reason));
       const client = this.space.client;
       const timer = client.clock.after(options?.timeout === undefined ? client.timeoutMs : timeoutMs(options.timeout), () =>
-        done(() => reject(new UnumError("TIMEOUT", `The cache has not reached revision ${revision}.`, { outcome: "not-applied", retry: "safe" }))));
+        done(() =>
+          reject(new UnumError("TIMEOUT", `The cache has not reached revision ${revision}.`, { outcome: "not-applied", retry: "safe" })),
+        ),
+      );
       const waiter: Waiter = { revision, resolve: () => done(resolve), reject: (reason) => done(() => reject(reason)) };
       signal?.addEventListener("abort", onAbort);
       this.waiters.push(waiter);

@@ -12,7 +12,20 @@ const selfContaining = (): unknown => {
 describe("JSON", () => {
   test("values that JSON brings back are stored as plain text without a tag", () => {
     const shared = { x: 1 };
-    for (const value of [null, true, 0, -1.5, 1e300, "", "ä𝄞\u2028", [], {}, [1, [2, { a: null }]], { a: { b: [shared, shared] } }, { toJSON: 1 }]) {
+    for (const value of [
+      null,
+      true,
+      0,
+      -1.5,
+      1e300,
+      "",
+      "ä𝄞\u2028",
+      [],
+      {},
+      [1, [2, { a: null }]],
+      { a: { b: [shared, shared] } },
+      { toJSON: 1 },
+    ]) {
       const stored = encodeValue(json as never, value);
       expect(utf8Decode(stored)).toBe(JSON.stringify(value));
       expect(decodeValue(json as never, stored, "k")).toEqual(value);
@@ -25,14 +38,36 @@ describe("JSON", () => {
   });
 
   test.each([
-    ["undefined", undefined, ""], ["undefined inside", { a: [{ b: undefined }] }, "a[0].b"], ["a hole", [, 1], "[0]"], ["NaN", { a: Number.NaN }, "a"],
-    ["Infinity", [1, Number.POSITIVE_INFINITY], "[1]"], ["bigint", { "x y": 1n }, '["x y"]'], ["Uint8Array", { a: new Uint8Array(1) }, "a"],
-    ["Map", { m: new Map() }, "m"], ["Set", new Set(), ""], ["Date, which comes back as a text", { at: new Date(0) }, "at"], ["function", { f: () => 1 }, "f"],
-    ["toJSON", { toJSON: () => 1 }, "toJSON"], ["symbol", [Symbol("s")], "[0]"], ["symbol as a key", { a: { [Symbol("s")]: 1 } }, "a"],
-    ["a class's instance", { a: new (class Point { x = 1; })() }, "a"], ["a boxed number", { a: Object(1) as unknown }, "a"],
-    ["a promise", Promise.resolve(1), ""], ["a cycle", selfContaining(), "b[0].c"],
+    ["undefined", undefined, ""],
+    ["undefined inside", { a: [{ b: undefined }] }, "a[0].b"],
+    ["a hole", new Array(1), "[0]"],
+    ["NaN", { a: Number.NaN }, "a"],
+    ["Infinity", [1, Number.POSITIVE_INFINITY], "[1]"],
+    ["bigint", { "x y": 1n }, '["x y"]'],
+    ["Uint8Array", { a: new Uint8Array(1) }, "a"],
+    ["Map", { m: new Map() }, "m"],
+    ["Set", new Set(), ""],
+    ["Date, which comes back as a text", { at: new Date(0) }, "at"],
+    ["function", { f: () => 1 }, "f"],
+    ["toJSON", { toJSON: () => 1 }, "toJSON"],
+    ["symbol", [Symbol("s")], "[0]"],
+    ["symbol as a key", { a: { [Symbol("s")]: 1 } }, "a"],
+    [
+      "a class's instance",
+      {
+        a: new (class Point {
+          x = 1;
+        })(),
+      },
+      "a",
+    ],
+    ["a boxed number", { a: Object(1) as unknown }, "a"],
+    ["a promise", Promise.resolve(1), ""],
+    ["a cycle", selfContaining(), "b[0].c"],
   ])("%s is refused with INVALID_VALUE and its path", (_name, value, path) => {
-    expect(() => encodeValue(json as never, value)).toThrowError(expect.objectContaining({ code: "INVALID_VALUE", outcome: "not-applied", details: { path } }));
+    expect(() => encodeValue(json as never, value)).toThrowError(
+      expect.objectContaining({ code: "INVALID_VALUE", outcome: "not-applied", details: { path } }),
+    );
   });
 
   test("bytes that are no JSON are DECODE_FAILED, naming the key and the remedy", () => {
@@ -63,7 +98,14 @@ describe("text and bytes", () => {
 
   test("a codec's own exception becomes the cause", () => {
     const cause = new Error("no");
-    const bad = { encode: () => { throw cause; }, decode: () => { throw cause; } };
+    const bad = {
+      encode: () => {
+        throw cause;
+      },
+      decode: () => {
+        throw cause;
+      },
+    };
     expect(() => encodeValue(bad as never, 1)).toThrowError(expect.objectContaining({ code: "INVALID_VALUE", cause }));
     expect(() => decodeValue(bad as never, new Uint8Array(1), "k")).toThrowError(expect.objectContaining({ code: "DECODE_FAILED", cause }));
     expect(() => codecOf({} as never)).toThrowError(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
@@ -74,8 +116,10 @@ describe("a Standard Schema", () => {
   /** Takes a number or its text, gives the number. */
   const schema: StandardSchemaV1<number | string, number> = {
     "~standard": {
-      version: 1, vendor: "test",
-      validate: (value) => (Number.isFinite(Number(value)) ? { value: Number(value) } : { issues: [{ message: "no number", path: ["a", { key: 1 }] }] }),
+      version: 1,
+      vendor: "test",
+      validate: (value) =>
+        Number.isFinite(Number(value)) ? { value: Number(value) } : { issues: [{ message: "no number", path: ["a", { key: 1 }] }] },
     },
   };
 
@@ -84,12 +128,16 @@ describe("a Standard Schema", () => {
     const stored = encodeValue(codec as never, "7");
     expect(utf8Decode(stored)).toBe('"7"');
     expect(decodeValue(codec as never, stored, "k")).toBe(7);
-    expect(() => encodeValue(codec as never, "x")).toThrowError(expect.objectContaining({ code: "INVALID_VALUE", message: expect.stringContaining("a.1") }));
+    expect(() => encodeValue(codec as never, "x")).toThrowError(
+      expect.objectContaining({ code: "INVALID_VALUE", message: expect.stringContaining("a.1") }),
+    );
     expect(() => decodeValue(codec as never, utf8Encode('"x"'), "k")).toThrowError(expect.objectContaining({ code: "DECODE_FAILED" }));
   });
 
   test("one that answers later is refused, and its rejection is nobody's", () => {
     const later = codecOf({ "~standard": { version: 1, vendor: "slow", validate: () => Promise.reject(new Error("late")) } });
-    expect(() => encodeValue(later as never, 1)).toThrowError(expect.objectContaining({ code: "INVALID_ARGUMENT", message: expect.stringContaining("slow") }));
+    expect(() => encodeValue(later as never, 1)).toThrowError(
+      expect.objectContaining({ code: "INVALID_ARGUMENT", message: expect.stringContaining("slow") }),
+    );
   });
 });

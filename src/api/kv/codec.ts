@@ -50,14 +50,21 @@ function validate(schema: StandardSchemaV1, value: unknown): unknown {
   if (result instanceof Promise) {
     // Its end is of no interest, but must not be an unhandled rejection.
     result.catch(() => undefined);
-    throw new UnumError("INVALID_ARGUMENT", `The schema of ${schema["~standard"].vendor} validates asynchronously; a codec answers at once.`);
+    throw new UnumError(
+      "INVALID_ARGUMENT",
+      `The schema of ${schema["~standard"].vendor} validates asynchronously; a codec answers at once.`,
+    );
   }
   if (result.issues === undefined) return result.value;
   const issue = result.issues[0];
   const path = (issue?.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-  throw new UnumError("INVALID_VALUE", `The value${path === "" ? "" : ` at ${path}`} does not fit the schema: ${issue?.message ?? "no reason given"}.`, {
-    details: { path, issues: result.issues.length },
-  });
+  throw new UnumError(
+    "INVALID_VALUE",
+    `The value${path === "" ? "" : ` at ${path}`} does not fit the schema: ${issue?.message ?? "no reason given"}.`,
+    {
+      details: { path, issues: result.issues.length },
+    },
+  );
 }
 
 function invalid(what: string): UnumError {
@@ -79,7 +86,9 @@ export function encodeValue(codec: Codec<never, unknown>, value: unknown): Uint8
     return codec.encode(value as never);
   } catch (error) {
     if (isUnumError(error)) throw error;
-    throw new UnumError("INVALID_VALUE", `The value cannot be encoded: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new UnumError("INVALID_VALUE", `The value cannot be encoded: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -91,7 +100,8 @@ export function decodeValue(codec: Codec<never, unknown>, stored: Uint8Array, ke
     if (isUnumError(error, "INVALID_ARGUMENT")) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new UnumError(
-      "DECODE_FAILED", `The value of ${JSON.stringify(keyText(key))} is not what this handle's codec reads: ${reason}. Read it with the codec that wrote it, or with kv.with(bytes).`,
+      "DECODE_FAILED",
+      `The value of ${JSON.stringify(keyText(key))} is not what this handle's codec reads: ${reason}. Read it with the codec that wrote it, or with kv.with(bytes).`,
       { details: { key: keyText(key) }, cause: error },
     );
   }

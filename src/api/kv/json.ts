@@ -21,9 +21,13 @@ export function decodeText(bytes: Uint8Array): string {
 }
 
 function refuse(path: string, what: string): never {
-  throw new UnumError("INVALID_VALUE", `${path === "" ? "The value" : `The value at ${path}`} is ${what}, which JSON cannot bring back as it is.`, {
-    details: { path },
-  });
+  throw new UnumError(
+    "INVALID_VALUE",
+    `${path === "" ? "The value" : `The value at ${path}`} is ${what}, which JSON cannot bring back as it is.`,
+    {
+      details: { path },
+    },
+  );
 }
 
 function check(value: unknown, path: string, ancestors: object[]): void {

@@ -20,8 +20,12 @@ describe("keys", () => {
   });
 
   test.each([
-    ["empty text", "", "empty"], ["empty bytes", bytes(), "empty"], ["half a surrogate pair", "a\ud800b", "surrogate"],
-    ["too long", "x".repeat(4097), "4097 bytes"], ["a number", 7 as never, "string or bytes"], ["null", null as never, "null"],
+    ["empty text", "", "empty"],
+    ["empty bytes", bytes(), "empty"],
+    ["half a surrogate pair", "a\ud800b", "surrogate"],
+    ["too long", "x".repeat(4097), "4097 bytes"],
+    ["a number", 7 as never, "string or bytes"],
+    ["null", null as never, "null"],
   ])("%s is refused with INVALID_KEY", (_name, key, text) => {
     expect(() => keyString("", key)).toThrowError(expect.objectContaining({ code: "INVALID_KEY", message: expect.stringContaining(text) }));
   });
@@ -57,7 +61,12 @@ describe("ranges", () => {
   });
 
   test("an end that is none, or means something else to the machine, is refused", () => {
-    for (const range of [{ from: "b", to: "b" }, { from: "b", to: "a" }, { from: "b", to: "" }, { from: "", to: "\0" }]) {
+    for (const range of [
+      { from: "b", to: "b" },
+      { from: "b", to: "a" },
+      { from: "b", to: "" },
+      { from: "", to: "\0" },
+    ]) {
       expect(() => rangeOf("", range)).toThrowError(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
     }
     expect(() => rangeOf("", "a" as never)).toThrowError(expect.objectContaining({ code: "INVALID_ARGUMENT" }));

@@ -36,10 +36,17 @@ export class Keyspace {
   async resolve(options: CallOptions | undefined): Promise<GroupId> {
     if (this.group !== undefined) return this.group;
     const body = new Writer(64).u8(1).text(this.name).take();
-    this.group = await this.client.call<GroupId>({
-      method: Method.keyspace, group: systemGroup, body, effect: false, repeat: true,
-      decode: (answer) => new Reader(answer).u32() as GroupId,
-    }, options);
+    this.group = await this.client.call<GroupId>(
+      {
+        method: Method.keyspace,
+        group: systemGroup,
+        body,
+        effect: false,
+        repeat: true,
+        decode: (answer) => new Reader(answer).u32() as GroupId,
+      },
+      options,
+    );
     return this.group;
   }
 
@@ -50,14 +57,20 @@ export class Keyspace {
   /** Through the group's session: applied exactly once, however often it is sent. */
   command<T>(command: Command, decode: Decode<T>, options: CallOptions | undefined): Promise<T> {
     if (this.group === undefined) return this.resolve(options).then(() => this.command(command, decode, options));
-    return this.client.call({ method: Method.propose, group: this.group, body: noBody, command, effect: true, repeat: true, decode }, options);
+    return this.client.call(
+      { method: Method.propose, group: this.group, body: noBody, command, effect: true, repeat: true, decode },
+      options,
+    );
   }
 
   query<T>(query: Query, decode: Decode<T>, options: ReadOptions | undefined): Promise<T> {
     if (this.group === undefined) return this.resolve(options).then(() => this.query(query, decode, options));
     const stale = this.begin(options);
     encodeQuery(this.writer, query);
-    return this.client.call({ method: Method.query, group: this.group, body: this.written(), stale, effect: false, repeat: true, decode }, options);
+    return this.client.call(
+      { method: Method.query, group: this.group, body: this.written(), stale, effect: false, repeat: true, decode },
+      options,
+    );
   }
 
   /** As `query`, for the newest state of one key. */
@@ -65,7 +78,10 @@ export class Keyspace {
     if (this.group === undefined) return this.resolve(options).then(() => this.get(key, decode, options));
     const stale = this.begin(options);
     encodeGet(this.writer, key);
-    return this.client.call({ method: Method.query, group: this.group, body: this.written(), stale, effect: false, repeat: true, decode }, options);
+    return this.client.call(
+      { method: Method.query, group: this.group, body: this.written(), stale, effect: false, repeat: true, decode },
+      options,
+    );
   }
 
   /** The minimal revision stands before each query. Returns whether the read may be stale. */

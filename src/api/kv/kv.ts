@@ -10,7 +10,19 @@ import { grantLease, leaseMs, revokeLease } from "../grant.ts";
 import { leaseId } from "../lease-id.ts";
 import type { StandardSchemaV1 } from "../schema.ts";
 import type {
-  Cache, CallOptions, Codec, Entry, KV, Key, Page, PutOptions, Range, ReadOptions, Watch, WatchOptions, WriteOptions,
+  Cache,
+  CallOptions,
+  Codec,
+  Entry,
+  KV,
+  Key,
+  Page,
+  PutOptions,
+  Range,
+  ReadOptions,
+  Watch,
+  WatchOptions,
+  WriteOptions,
 } from "../types.ts";
 import { openCache } from "./cache.ts";
 import { codecOf, json } from "./codec.ts";
@@ -96,10 +108,12 @@ class KvHandle {
       const put = putOperation(this.view, name, next, lease.id);
       const read = rangeQuery({ key: name, end: "" }, 0, 0);
       const txn = { kind: "txn", compare: [revisionCompare(name, revision)], success: [put, read], failure: [read] } as const;
-      const answer = await this.space.command(txn, (body) => this.decodeUpdate(body), within()).catch(async (error: unknown) => {
-        await this.giveUp(lease, error);
-        throw error;
-      });
+      const answer = await this.space
+        .command(txn, (body) => this.decodeUpdate(body), within())
+        .catch(async (error: unknown) => {
+          await this.giveUp(lease, error);
+          throw error;
+        });
       if (answer.written) return answer.entry;
       await this.giveUp(lease, undefined);
       current = answer.entry;
@@ -118,7 +132,8 @@ class KvHandle {
       const operation = { kind: "delete", key: name, end: "", previous: false } as const;
       if (options?.ifRevision === undefined) return this.space.command(operation, this.decodeDelete, options);
       return this.guarded(name, operation, options.ifRevision, options, (revision, result) => ({
-        revision, deleted: result?.kind === "delete" ? result.deleted : 0,
+        revision,
+        deleted: result?.kind === "delete" ? result.deleted : 0,
       }));
     } catch (error) {
       return Promise.reject(error);
@@ -127,7 +142,11 @@ class KvHandle {
 
   range(range: Range, options?: ReadOptions & { readonly limit?: number | undefined }): Promise<Page<unknown>> {
     try {
-      const query = rangeQuery(rangeOf(this.view.prefix, range), pageLimit(options?.limit), revisionArgument(options?.revision, "revision"));
+      const query = rangeQuery(
+        rangeOf(this.view.prefix, range),
+        pageLimit(options?.limit),
+        revisionArgument(options?.revision, "revision"),
+      );
       return readPage(this.space, this.view, query, options).then((read) => read.page);
     } catch (error) {
       return Promise.reject(error);
@@ -139,10 +158,16 @@ class KvHandle {
   }
 
   watch(target: Range | { readonly key: Key }, options?: WatchOptions): Watch<unknown> {
-    return openWatch(this.space, this.view, () => {
-      if (typeof target === "object" && target !== null && "key" in target) return { key: keyString(this.view.prefix, target.key), end: "" };
-      return rangeOf(this.view.prefix, target);
-    }, options);
+    return openWatch(
+      this.space,
+      this.view,
+      () => {
+        if (typeof target === "object" && target !== null && "key" in target)
+          return { key: keyString(this.view.prefix, target.key), end: "" };
+        return rangeOf(this.view.prefix, target);
+      },
+      options,
+    );
   }
 
   async cache(range: Range, options?: CallOptions): Promise<Cache<unknown>> {
@@ -186,17 +211,25 @@ class KvHandle {
 
   /** One operation if the key is at `ifRevision`, else CONFLICT. */
   private guarded<T>(
-    name: string, operation: Operation, ifRevision: number, options: CallOptions, take: (revision: number, result: OperationResult | undefined) => T,
+    name: string,
+    operation: Operation,
+    ifRevision: number,
+    options: CallOptions,
+    take: (revision: number, result: OperationResult | undefined) => T,
   ): Promise<T> {
     const wanted = revisionArgument(ifRevision, "ifRevision");
     const found = rangeQuery({ key: name, end: "" }, 0, 0, true);
-    return this.space.command({ kind: "txn", compare: [revisionCompare(name, wanted)], success: [operation], failure: [found] }, (body) => {
-      const { revision, result } = expectResult(body, "txn");
-      this.space.note(revision);
-      const first = result.results[0];
-      if (result.succeeded) return take(revision, first);
-      throw conflict(name, wanted, first?.kind === "range" ? (first.entries[0]?.modRevision ?? 0) : 0);
-    }, options);
+    return this.space.command(
+      { kind: "txn", compare: [revisionCompare(name, wanted)], success: [operation], failure: [found] },
+      (body) => {
+        const { revision, result } = expectResult(body, "txn");
+        this.space.note(revision);
+        const first = result.results[0];
+        if (result.succeeded) return take(revision, first);
+        throw conflict(name, wanted, first?.kind === "range" ? (first.entries[0]?.modRevision ?? 0) : 0);
+      },
+      options,
+    );
   }
 
   private decodeUpdate(body: Uint8Array): { readonly written: boolean; readonly entry: Entry<unknown> | undefined } {
@@ -215,7 +248,8 @@ class KvHandle {
       this.write(name, { ...encoded, lease: lease.id }, options).catch(async (error: unknown) => {
         await this.giveUp(lease, error);
         throw error;
-      }));
+      }),
+    );
   }
 
   private async leaseFor(options: PutOptions, call: CallOptions): Promise<{ readonly id: bigint; readonly own: boolean }> {
@@ -236,7 +270,11 @@ class KvHandle {
 
 function conflict(name: string, wanted: number, found: number): UnumError {
   const is = found === 0 ? "does not exist" : `is at revision ${found}`;
-  return new UnumError("CONFLICT", `${JSON.stringify(keyText(name))} ${is}, the write required ${wanted === 0 ? "that it does not exist" : `revision ${wanted}`}.`, {
-    details: { key: keyText(name), revision: found, required: wanted },
-  });
+  return new UnumError(
+    "CONFLICT",
+    `${JSON.stringify(keyText(name))} ${is}, the write required ${wanted === 0 ? "that it does not exist" : `revision ${wanted}`}.`,
+    {
+      details: { key: keyText(name), revision: found, required: wanted },
+    },
+  );
 }

@@ -1,6 +1,4 @@
-import type {
-  Compare, DeleteOp, GetOp, Key, Lease, Op, PutOp, Range, RangeOp, Relation, TxnOp,
-} from "../types.ts";
+import type { Compare, DeleteOp, GetOp, Key, Lease, Op, PutOp, Range, RangeOp, Relation, TxnOp } from "../types.ts";
 
 /** What can be asked of a key before a transaction. A missing key has revision, createRevision and version 0. */
 export interface KeyConditions {
@@ -37,9 +35,11 @@ export const op: {
   get<T = unknown>(key: Key): GetOp<T>;
   delete(target: Key | Range): DeleteOp;
   range<T = unknown>(range: Range, options?: { readonly limit?: number | undefined }): RangeOp<T>;
-  txn<const D extends readonly Op[], const E extends readonly Op[] = readonly []>(
-    txn: { readonly if?: readonly Compare[] | undefined; readonly do: D; readonly else?: E | undefined },
-  ): TxnOp<D, E>;
+  txn<const D extends readonly Op[], const E extends readonly Op[] = readonly []>(txn: {
+    readonly if?: readonly Compare[] | undefined;
+    readonly do: D;
+    readonly else?: E | undefined;
+  }): TxnOp<D, E>;
 } = {
   put: (name, value, options) => ({ kind: "put", key: name, value, lease: options?.lease }),
   get: (name) => ({ kind: "get", key: name }),

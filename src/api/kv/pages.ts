@@ -17,15 +17,27 @@ export interface ReadPage {
 }
 
 export function readPage(space: Keyspace, view: View, query: RangeOperation, options: ReadOptions | undefined): Promise<ReadPage> {
-  return space.query(query, (body) => {
-    const { revision, result } = expectResult(body, "range");
-    space.note(revision);
-    return { page: toPage(view, query.revision === 0 ? revision : query.revision, result), keys: result.entries.map((entry) => entry.key) };
-  }, options);
+  return space.query(
+    query,
+    (body) => {
+      const { revision, result } = expectResult(body, "range");
+      space.note(revision);
+      return {
+        page: toPage(view, query.revision === 0 ? revision : query.revision, result),
+        keys: result.entries.map((entry) => entry.key),
+      };
+    },
+    options,
+  );
 }
 
 /** All pages of a range at one revision: that of the first page, unless one is given. */
-export async function* readPages(space: Keyspace, view: View, range: KeyRange, options: ReadOptions | undefined): AsyncGenerator<ReadPage, void> {
+export async function* readPages(
+  space: Keyspace,
+  view: View,
+  range: KeyRange,
+  options: ReadOptions | undefined,
+): AsyncGenerator<ReadPage, void> {
   let revision = revisionArgument(options?.revision, "revision");
   let limit = pageEntriesFirst;
   let growing = true;

@@ -20,7 +20,8 @@ export function putOperation(view: View, key: string, value: unknown, lease: big
 
 /** A caller's transaction in the words of the machine. `space` is the keyspace's name: leases must be of it. */
 export function txnOperation(view: View, space: string, input: TxnInput): TxnOperation {
-  if (!Array.isArray(input?.do)) throw new UnumError("INVALID_ARGUMENT", "A transaction is { if, do, else }, and do is a list of operations.");
+  if (!Array.isArray(input?.do))
+    throw new UnumError("INVALID_ARGUMENT", "A transaction is { if, do, else }, and do is a list of operations.");
   return {
     kind: "txn",
     compare: (input.if ?? []).map((compare) => toCompare(view, space, compare)),
@@ -96,7 +97,10 @@ function toResult(view: View, operation: Op, revision: number, result: Operation
   }
   if (operation.kind === "range" && result?.kind === "range") return toPage(view, revision, result);
   if (operation.kind === "txn" && result?.kind === "txn") return toTxnResult(view, operation as TxnOp, revision, result);
-  throw new UnumError("MALFORMED", `The answer to ${operation.kind} is ${result?.kind ?? "missing"}.`, { outcome: "unknown", retry: "maybe-applied" });
+  throw new UnumError("MALFORMED", `The answer to ${operation.kind} is ${result?.kind ?? "missing"}.`, {
+    outcome: "unknown",
+    retry: "maybe-applied",
+  });
 }
 
 /** A transaction that wrote and whose reads do not decode has been applied all the same: the error must say so. */
@@ -106,7 +110,10 @@ export function appliedAnyway<T>(decode: () => T): T {
   } catch (error) {
     if (!isUnumError(error, "DECODE_FAILED")) throw error;
     throw new UnumError("DECODE_FAILED", `The transaction was applied. ${error.message}`, {
-      outcome: "unknown", retry: "maybe-applied", details: { ...error.details, applied: true }, cause: error.cause,
+      outcome: "unknown",
+      retry: "maybe-applied",
+      details: { ...error.details, applied: true },
+      cause: error.cause,
     });
   }
 }

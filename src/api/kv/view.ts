@@ -15,8 +15,12 @@ export interface View {
 export function toEntry(view: View, stored: KeyValue): Entry<unknown> {
   const name = view.prefix === "" ? stored.key : stored.key.slice(view.prefix.length);
   const entry = {
-    key: keyText(name), keyBytes: keyBytes(name), value: decodeValue(view.codec, stored.value, stored.key),
-    revision: stored.modRevision, createRevision: stored.createRevision, version: stored.version,
+    key: keyText(name),
+    keyBytes: keyBytes(name),
+    value: decodeValue(view.codec, stored.value, stored.key),
+    revision: stored.modRevision,
+    createRevision: stored.createRevision,
+    version: stored.version,
   };
   return stored.lease === 0n ? entry : { ...entry, lease: stored.lease.toString() };
 }
@@ -27,8 +31,18 @@ export function toPage(view: View, revision: number, result: Extract<OperationRe
 
 export function rangeQuery(range: KeyRange, limit: number, revision: number, keysOnly = false): RangeOperation {
   return {
-    kind: "range", key: range.key, end: range.end, revision, limit, sort: undefined, keysOnly, countOnly: false,
-    minModRevision: 0, maxModRevision: 0, minCreateRevision: 0, maxCreateRevision: 0,
+    kind: "range",
+    key: range.key,
+    end: range.end,
+    revision,
+    limit,
+    sort: undefined,
+    keysOnly,
+    countOnly: false,
+    minModRevision: 0,
+    maxModRevision: 0,
+    minCreateRevision: 0,
+    maxCreateRevision: 0,
   };
 }
 

@@ -55,7 +55,9 @@ describe("watches", () => {
     }
     await clock.advance(5000);
     expect(collected.changes.map((change) => change.revision)).toEqual(written);
-    expect(collected.changes.map((change) => change.events.map((event) => event.kind === "put" && event.entry.value))).toEqual(written.map((_, i) => [i]));
+    expect(collected.changes.map((change) => change.events.map((event) => event.kind === "put" && event.entry.value))).toEqual(
+      written.map((_, i) => [i]),
+    );
   });
 
   test("a watch whose node is gone goes on at another, from where it was", async () => {
@@ -183,7 +185,10 @@ describe("caches", () => {
     cluster.intercept = () => "serve";
     await clock.settle(cache.reached(revision));
     await clock.advance(1000);
-    expect(cache.entries().map((entry) => [entry.key, entry.value])).toEqual([["k/a", 4], ["k/b", 2]]);
+    expect(cache.entries().map((entry) => [entry.key, entry.value])).toEqual([
+      ["k/a", 4],
+      ["k/b", 2],
+    ]);
     expect(cache.stale).toBe(false);
     await clock.settle(cache.close());
   });
@@ -195,4 +200,3 @@ describe("caches", () => {
     expect(cache.stale).toBe(true);
   });
 });
-

@@ -5,8 +5,24 @@ import { keyspaceFactory } from "../../machine/index.ts";
 import type { LeaseMachine, WatchableMachine, Watcher } from "../../machine/index.ts";
 import { silentLogger } from "../../ports/index.ts";
 import {
-  FrameType, Method, decodeAdminRequest, decodeCancel, decodeCredit, decodeHello, decodeRequest, directCarrierPair, encodeEnd,
-  encodeErrorResponse, encodeItem, encodeOkResponse, encodePush, encodeRefused, encodeWelcome, negotiate, protocolVersion, toWireError,
+  FrameType,
+  Method,
+  decodeAdminRequest,
+  decodeCancel,
+  decodeCredit,
+  decodeHello,
+  decodeRequest,
+  directCarrierPair,
+  encodeEnd,
+  encodeErrorResponse,
+  encodeItem,
+  encodeOkResponse,
+  encodePush,
+  encodeRefused,
+  encodeWelcome,
+  negotiate,
+  protocolVersion,
+  toWireError,
 } from "../../wire/index.ts";
 import type { Carrier, Hello, Push, Request } from "../../wire/index.ts";
 import type { Environment, HandleClock } from "../types.ts";
@@ -50,7 +66,9 @@ export class FakeCluster {
 
   environment(seed: number): Environment {
     return {
-      clock: this.clock, prng: new Prng(seed), logger: silentLogger,
+      clock: this.clock,
+      prng: new Prng(seed),
+      logger: silentLogger,
       dial: (endpoint) => {
         const node = this.nodes.get(endpoint) ?? (endpoint === "local" ? [...this.nodes.values()][0] : undefined);
         if (node === undefined || !node.up) return Promise.reject(new UnumError("UNAVAILABLE", `${endpoint} refuses connections.`));
@@ -85,7 +103,12 @@ export class FakeCluster {
     const group = this.group(id);
     this.applied.push(commandKind(command));
     group.index++;
-    const reply = group.machine.apply(command.slice(), { index: group.index, position: 0, timestamp: Math.floor(this.clock.wall()), term: this.term });
+    const reply = group.machine.apply(command.slice(), {
+      index: group.index,
+      position: 0,
+      timestamp: Math.floor(this.clock.wall()),
+      term: this.term,
+    });
     group.machine.publish();
     return reply;
   }
@@ -201,8 +224,14 @@ class NodeConnection {
   private greet(hello: Hello): void {
     const { cluster } = this.node;
     const ours: Hello = {
-      versionMin: protocolVersion, versionMax: protocolVersion, purpose: "client", cluster: cluster.id, node: this.node.id, name: this.node.name,
-      address: this.node.address, featureLevel: 1,
+      versionMin: protocolVersion,
+      versionMax: protocolVersion,
+      purpose: "client",
+      cluster: cluster.id,
+      node: this.node.id,
+      name: this.node.name,
+      address: this.node.address,
+      featureLevel: 1,
     };
     const negotiation = negotiate(ours, hello);
     if (!negotiation.ok) {
@@ -213,7 +242,10 @@ class NodeConnection {
     this.greeted = true;
     this.carrier.send(encodeWelcome(ours));
     if (cluster.tellsMembers) {
-      this.push({ kind: "members", members: [...cluster.nodes.values()].map((node) => ({ node: node.id, name: node.name, address: node.address })) });
+      this.push({
+        kind: "members",
+        members: [...cluster.nodes.values()].map((node) => ({ node: node.id, name: node.name, address: node.address })),
+      });
     }
     for (const group of cluster.groups.keys()) this.push(cluster.leaderPush(group));
   }

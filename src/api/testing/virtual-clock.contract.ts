@@ -30,7 +30,11 @@ export class VirtualClock implements HandleClock {
   after(delayMs: number, callback: () => void): { cancel(): void } {
     const timer = { dueMs: this.nowMs + Math.max(0, delayMs), number: this.numbers++, callback };
     this.timers.push(timer);
-    return { cancel: () => { this.timers = this.timers.filter((other) => other !== timer); } };
+    return {
+      cancel: () => {
+        this.timers = this.timers.filter((other) => other !== timer);
+      },
+    };
   }
 
   defer(callback: () => void): void {
@@ -43,13 +47,13 @@ export class VirtualClock implements HandleClock {
 
   /** Runs whatever can run without time passing. */
   async drain(): Promise<void> {
-    do {
+    for (;;) {
       await new Promise<void>((resolve) => setImmediate(resolve));
       const callbacks = this.deferred;
       this.deferred = [];
       for (const callback of callbacks) callback();
       if (callbacks.length === 0) return;
-    } while (true);
+    }
   }
 
   async advance(ms: number): Promise<void> {
@@ -67,7 +71,9 @@ export class VirtualClock implements HandleClock {
   /** Lets time pass until the promise has settled; fails when nothing is left that could settle it. */
   async settle<T>(promise: Promise<T>, limitMs = 3_600_000): Promise<T> {
     let settled = false;
-    const mark = (): void => { settled = true; };
+    const mark = (): void => {
+      settled = true;
+    };
     promise.then(mark, mark);
     const endMs = this.nowMs + limitMs;
     for (;;) {
@@ -80,8 +86,11 @@ export class VirtualClock implements HandleClock {
   }
 
   private next(): Timer | undefined {
-    return this.timers.reduce<Timer | undefined>((first, timer) =>
-      first === undefined || timer.dueMs < first.dueMs || (timer.dueMs === first.dueMs && timer.number < first.number) ? timer : first, undefined);
+    return this.timers.reduce<Timer | undefined>(
+      (first, timer) =>
+        first === undefined || timer.dueMs < first.dueMs || (timer.dueMs === first.dueMs && timer.number < first.number) ? timer : first,
+      undefined,
+    );
   }
 
   private fire(timer: Timer): void {
