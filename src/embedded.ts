@@ -30,7 +30,7 @@ export async function startEmbedded(options: StartOptions): Promise<EmbeddedNode
   if (listen === undefined) throw new UnumError("INVALID_ARGUMENT", `"${values.listen}" is no address; write host:port.`);
   const clock = new NodeClock();
   const random = new NodeRandom();
-  const disk = await NodeDisk.open(values.data ?? ".unum/data");
+  const disk = new NodeDisk(values.data ?? ".unum/data");
   const platform: Platform = { clock, random, disk, streams: new NodeStreams(), checksum: new NodeChecksum(), logger };
   const seeds = values.seeds ?? [];
   const nodeOptions: NodeOptions = {
@@ -56,7 +56,7 @@ export async function startEmbedded(options: StartOptions): Promise<EmbeddedNode
   try {
     node = await UnumNode.start(platform, nodeOptions);
   } catch (error) {
-    await disk.close();
+    disk.close();
     throw error;
   }
   void node.closed.then(

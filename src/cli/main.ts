@@ -1,4 +1,3 @@
-import { UnumError } from "../base/index.ts";
 import {
   NodeClock,
   NodeRandom,
@@ -55,7 +54,10 @@ async function startNode(options: Parameters<CliContext["start"]>[0]): Promise<R
   };
 }
 
-const notBuilt = (): Promise<never> => Promise.reject(new UnumError("UNSUPPORTED", "this build has no offline operations"));
-const offline: Offline = { restore: notBuilt, planRecovery: notBuilt, recover: notBuilt };
+const offline: Offline = {
+  restore: async (request) => (await import("../offline.ts")).restore(request),
+  planRecovery: async (request) => (await import("../offline.ts")).plan(request),
+  recover: async (request) => (await import("../offline.ts")).recover(request),
+};
 
 void main();

@@ -1,5 +1,6 @@
 export { NodeChecksum } from "./checksum.ts";
 export { NodeClock } from "./clock.ts";
+export { NodeDisk } from "./disk.ts";
 export { NodeRandom } from "./random.ts";
 export { NodeStreams } from "./streams.ts";
 export type { NodeStreamsOptions } from "./streams.ts";
