@@ -1,4 +1,4 @@
-import { MalformedBytes, Writer, defaultGroup, limits, systemGroup } from "../../base/index.ts";
+import { MalformedBytes, Writer, defaultGroup, limits, systemGroup, unreachable } from "../../base/index.ts";
 import type { ClusterId, GroupId, NodeId, Reader, ReplicaId } from "../../base/index.ts";
 import { refusal } from "../refusal.ts";
 import type { Refusal } from "../refusal.ts";
@@ -36,6 +36,8 @@ export class MutableSystemState implements SystemState {
         return this.createKeyspace(command);
       case "set-replicas":
         return this.setReplicas(command);
+      default:
+        return unreachable(command);
     }
   }
 
@@ -49,6 +51,7 @@ export class MutableSystemState implements SystemState {
       nextReplica = Math.max(nextReplica, replica + 1);
     }
     replicas.sort(byReplica);
+    this.raiseFeatureLevel();
     this.cluster = command.cluster;
     this.groups.set(systemGroup, {
       group: systemGroup, kind: "system", name: "system", wanted: limits.membersMax, initialVoters: command.initialVoters, replicas, nextReplica, version: 1,
@@ -64,12 +67,24 @@ export class MutableSystemState implements SystemState {
     return undefined;
   }
 
+  /** Once all members support a level it is the cluster's, and whoever lacks it may not join. */
+  private lacksFeatures(node: SystemNode): Refusal | undefined {
+    if (node.featureLevel >= this.featureLevel) return undefined;
+    return refusal("UPGRADE_REQUIRED", `the cluster is at feature level ${this.featureLevel}, and node ${node.name} knows ${node.featureLevel}`);
+  }
+
+  private raiseFeatureLevel(): void {
+    let common = Number.MAX_SAFE_INTEGER;
+    for (const node of this.nodes.values()) common = Math.min(common, node.featureLevel);
+    if (this.nodes.size > 0 && common > this.featureLevel) this.featureLevel = common;
+  }
+
   private register(command: Of<"register-node">): Refusal | undefined {
     const { kind: _, ...node } = command;
     if (this.removed.has(node.node)) return refusal("REMOVED", `node ${node.node} was removed; its id never returns`);
     const known = this.nodes.get(node.node);
     if (known !== undefined) return known.incarnation === node.incarnation ? undefined : refusal("NAME_IN_USE", `node ${node.node} belongs to another data directory`);
-    const taken = this.nameTaken(node);
+    const taken = this.nameTaken(node) ?? this.lacksFeatures(node);
     if (taken !== undefined) return taken;
     if (this.nodes.size >= limits.membersMax) return refusal("OVERLOADED", `the cluster has ${limits.membersMax} members, which is the limit`);
     const system = this.groups.get(systemGroup);
@@ -85,9 +100,10 @@ export class MutableSystemState implements SystemState {
     const known = this.nodes.get(node.node);
     if (known === undefined) return refusal("MEMBER_NOT_FOUND", `node ${node.node} is no member`);
     if (known.incarnation !== node.incarnation) return refusal("NAME_IN_USE", `node ${node.node} belongs to another data directory`);
-    const taken = this.nameTaken(node);
+    const taken = this.nameTaken(node) ?? this.lacksFeatures(node);
     if (taken !== undefined) return taken;
     this.nodes.set(node.node, node);
+    this.raiseFeatureLevel();
     this.version++;
     return undefined;
   }
@@ -96,6 +112,7 @@ export class MutableSystemState implements SystemState {
     if (this.removed.has(command.node)) return undefined;
     if (!this.nodes.delete(command.node)) return refusal("MEMBER_NOT_FOUND", `node ${command.node} is no member`);
     this.removed.add(command.node);
+    this.raiseFeatureLevel();
     for (const group of [...this.groups.values()]) {
       const nodes = group.replicas.map((replica) => replica.node);
       if (nodes.includes(command.node)) this.replaceReplicas(group, nodes.filter((node) => node !== command.node));
@@ -107,8 +124,8 @@ export class MutableSystemState implements SystemState {
   private createKeyspace(command: Of<"create-keyspace">): Refusal | undefined {
     if (this.keyspaces.has(command.name)) return undefined;
     if (command.nodes.length === 0) return refusal("UNAVAILABLE", "no live node can hold the keyspace");
-    const stranger = command.nodes.find((node) => !this.nodes.has(node));
-    if (stranger !== undefined) return refusal("MEMBER_NOT_FOUND", `node ${stranger} is no member`);
+    const strange = this.cannotHold(command.nodes);
+    if (strange !== undefined) return strange;
     if (this.groups.size >= limits.groupsMax) return refusal("OVERLOADED", `there are ${limits.groupsMax} groups, which is the limit`);
     const group = this.nextGroup++ as GroupId;
     const replicas = command.nodes.map((node, index) => ({ replica: (index + 1) as ReplicaId, node }));
@@ -127,12 +144,18 @@ export class MutableSystemState implements SystemState {
     const group = this.groups.get(command.group);
     if (group === undefined) return refusal("NOT_FOUND", `there is no group ${command.group}`);
     if (group.version !== command.version) return refusal("CONFLICT", `group ${command.group} is at version ${group.version}, not ${command.version}`);
-    const stranger = command.nodes.find((node) => !this.nodes.has(node));
-    if (stranger !== undefined) return refusal("MEMBER_NOT_FOUND", `node ${stranger} is no member`);
+    const strange = this.cannotHold(command.nodes);
+    if (strange !== undefined) return strange;
     if (command.nodes.length === 0) return refusal("INVALID_ARGUMENT", "a group keeps at least one replica");
     this.replaceReplicas(group, command.nodes);
     this.version++;
     return undefined;
+  }
+
+  private cannotHold(nodes: readonly NodeId[]): Refusal | undefined {
+    const stranger = nodes.find((node) => !this.nodes.has(node));
+    if (stranger !== undefined) return refusal("MEMBER_NOT_FOUND", `node ${stranger} is no member`);
+    return new Set(nodes).size === nodes.length ? undefined : refusal("INVALID_ARGUMENT", "a node holds one replica of a group");
   }
 
   /** Nodes that stay keep their replica; new ones get an id that was never used. */
