@@ -30,7 +30,7 @@ export async function startEmbedded(options: StartOptions): Promise<EmbeddedNode
   if (listen === undefined) throw new UnumError("INVALID_ARGUMENT", `"${values.listen}" is no address; write host:port.`);
   const clock = new NodeClock();
   const random = new NodeRandom();
-  const disk = new NodeDisk(values.data ?? ".unum/data");
+  const disk = await NodeDisk.open(values.data ?? ".unum/data");
   const platform: Platform = { clock, random, disk, streams: new NodeStreams(), checksum: new NodeChecksum(), logger };
   const seeds = values.seeds ?? [];
   const nodeOptions: NodeOptions = {
@@ -52,17 +52,7 @@ export async function startEmbedded(options: StartOptions): Promise<EmbeddedNode
     memoryBudgetBytes: Math.floor(totalmem() * memoryShare),
     residentBytes: () => process.memoryUsage.rss(),
   };
-  let node: UnumNode;
-  try {
-    node = await UnumNode.start(platform, nodeOptions);
-  } catch (error) {
-    disk.close();
-    throw error;
-  }
-  void node.closed.then(
-    () => disk.close(),
-    () => disk.close(),
-  );
+  const node = await UnumNode.start(platform, nodeOptions);
   const handle = openHandle(
     {
       clock,

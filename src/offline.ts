@@ -7,12 +7,8 @@ import type { OfflinePlatform } from "./runtime/index.ts";
 
 /** Operations on the data directory of a node that does not run, for the command line. */
 async function withDirectory<T>(data: string, work: (platform: OfflinePlatform) => Promise<T>): Promise<T> {
-  const disk = new NodeDisk(data);
-  try {
-    return await work({ disk, clock: new NodeClock(), random: new NodeRandom(), checksum: new NodeChecksum(), logger: silentLogger });
-  } finally {
-    disk.close();
-  }
+  const disk = await NodeDisk.open(data);
+  return work({ disk, clock: new NodeClock(), random: new NodeRandom(), checksum: new NodeChecksum(), logger: silentLogger });
 }
 
 export function restore(request: {
