@@ -65,16 +65,12 @@ export class Node {
     for (const entry of entries) if (terms[terms.length - 1]?.term !== entry.term) terms.push({ from: entry.index, term: entry.term });
     const tail = entries.slice(Math.max(0, entries.length - (this.options.tailEntries ?? entries.length)));
     const before = (tail[0]?.index ?? firstIndex + entries.length) - 1;
-    let configuration: Configuration | undefined;
-    if (before > snapshot.index) {
-      configuration = snapshot.configuration;
-      for (const entry of entries) {
-        if (entry.index > snapshot.index && entry.index <= before && entry.kind === EntryKind.configuration) configuration = decodeConfiguration(entry.data);
-      }
-    }
+    const configurations = entries
+      .filter((entry) => entry.kind === EntryKind.configuration && entry.index > snapshot.index && entry.index <= before)
+      .map((entry) => ({ index: entry.index, configuration: decodeConfiguration(entry.data) }));
     return new Raft({
       replica: this.id, prng: new Prng(`${this.seed}/${this.id}/${this.life}`), hardState, snapshot, entries: tail, terms, firstIndex,
-      lastIndex: firstIndex + entries.length - 1, configuration, applied: snapshot.index, suspect,
+      lastIndex: firstIndex + entries.length - 1, configurations, applied: snapshot.index, suspect,
       ...(this.options.electionTicks === undefined ? {} : { electionTicks: this.options.electionTicks }),
       ...(this.options.limits === undefined ? {} : { limits: this.options.limits }),
     });

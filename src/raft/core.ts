@@ -160,14 +160,15 @@ export class Core {
   }
 }
 
-/** The snapshot's configuration, or the newer one given, and those of the recovered entries. */
+/** The snapshot's configuration, those of entries that are on disk only, and those of the recovered entries. */
 function recoverConfigurations(options: RaftOptions, log: Log): Configurations {
   const { snapshot, entries, configuration } = options;
   const before = (entries[0]?.index ?? log.lastIndex + 1) - 1;
-  assert(before <= snapshot.index || configuration !== undefined, "a log tail that begins above the snapshot comes with its configuration");
-  const given = configuration !== undefined && before > snapshot.index;
-  const base = given ? before : snapshot.index;
-  const configurations = new Configurations(base, given ? configuration : snapshot.configuration);
+  const complete = before <= snapshot.index || options.configurations !== undefined;
+  assert(complete || configuration !== undefined, "a log tail that begins above the snapshot comes with the configurations before it");
+  const base = complete || configuration === undefined ? snapshot.index : before;
+  const configurations = new Configurations(base, complete || configuration === undefined ? snapshot.configuration : configuration);
+  for (const item of options.configurations ?? []) if (item.index > base && item.index <= before) configurations.append(item.index, item.configuration);
   for (const entry of entries) {
     if (entry.kind === EntryKind.configuration && entry.index > base) configurations.append(entry.index, decodeConfiguration(entry.data));
   }

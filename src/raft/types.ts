@@ -192,14 +192,19 @@ export interface RaftOptions {
   readonly hardState: HardState;
   /** The newest durable snapshot, or the initial one. */
   readonly snapshot: SnapshotMeta;
-  /** The recovered log's tail, contiguous up to `lastIndex`. It may begin above `snapshot.index + 1`: then `configuration` is needed. */
+  /** The recovered log's tail, contiguous up to `lastIndex`. It may begin above `snapshot.index + 1`: then `configurations` is needed. */
   readonly entries: readonly Entry[];
   /** Runs of equal terms for all of `firstIndex` to `lastIndex`, ascending. */
   readonly terms: readonly { readonly from: number; readonly term: number }[];
   /** What the log on disk holds, durable. An empty log has `lastIndex` = `firstIndex` - 1. */
   readonly firstIndex: number;
   readonly lastIndex: number;
-  /** The configuration as of the entry before `entries[0]`. Default: the snapshot's. */
+  /** Every configuration entry above the snapshot and below `entries[0]`, ascending; an empty list when there is none. */
+  readonly configurations?: readonly { readonly index: number; readonly configuration: Configuration }[] | undefined;
+  /**
+   * In place of `configurations`, when only the newest of them is known: the configuration as of the entry before `entries[0]`.
+   * Inexact: it is taken for committed, so that replacing a suffix which begins below `entries[0]` cannot bring an older one back.
+   */
   readonly configuration?: Configuration | undefined;
   /** The machine's applied index, at least `snapshot.index`: committed entries after it are handed out (again). */
   readonly applied: number;
