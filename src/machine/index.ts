@@ -11,7 +11,8 @@ export type {
   PutOperation, Query, RangeOperation, Reply, ReplyResult, SortTarget, TxnOperation, WatchChange, WatchEvent, WatchRequest,
 } from "./commands/index.ts";
 export { featureLevelMax } from "./features.ts";
-export { checkKeyspaceCommand, KeyspaceMachine, keyspaceFactory } from "./keyspace.ts";
+export { checkKeyspaceCommand } from "./gate.ts";
+export { KeyspaceMachine, keyspaceFactory } from "./keyspace.ts";
 export type { KeyspaceOptions } from "./keyspace.ts";
 export { UpgradeRequired } from "./types.ts";
 export type {

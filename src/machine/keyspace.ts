@@ -1,10 +1,10 @@
-import { limits, MalformedBytes, Reader, Writer } from "../base/index.ts";
+import { MalformedBytes, Reader, Writer } from "../base/index.ts";
 import {
-  decodeCommand, decodeQuery, encodeReply, errorReply, Kind, PutFlag, Status, type Command, type Query, type ReplyResult,
+  decodeCommand, decodeQuery, encodeReply, errorReply, Kind, Status, type Command, type Query, type ReplyResult,
 } from "./commands/index.ts";
-import type { Mixer } from "./hash.ts";
-import { KeyReader } from "./keys.ts";
-import { checkDuplicates, checkTxnSize } from "./kv/duplicates.ts";
+import { Hash, type Mixer } from "./hash.ts";
+import { KeyReader, u32At } from "./keys.ts";
+import { checkDuplicates } from "./kv/duplicates.ts";
 import { pageBytesMax, writeEntry, writeRange } from "./kv/range.ts";
 import { freezeKv, restoreKv } from "./kv/snapshot.ts";
 import { defaultSettings, KvState, type KvSettings } from "./kv/state.ts";
@@ -34,10 +34,6 @@ export interface KeyspaceOptions {
 /** Bytes of deferred work done between two looks at the clock. */
 const workStepBytes = 256 * 1024;
 
-function u32At(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)) >>> 0;
-}
-
 /** Entries and leases of one keyspace, without sessions. */
 export class Keyspace implements InnerMachine {
   readonly kind: string = "keyspace";
@@ -48,6 +44,7 @@ export class Keyspace implements InnerMachine {
   /** Replies are cut from its buffers. */
   private readonly writer = new Writer(1024);
   private readonly keys = new KeyReader();
+  private readonly restoredSum = new Hash();
   /** How many watchers this node has, for summaries. */
   countWatchers: () => number = () => 0;
 
@@ -237,7 +234,7 @@ export class Keyspace implements InnerMachine {
 
   restore(section: number, reader: Reader): void {
     if (section === Section.leases) restoreLeases(this.leases, reader);
-    else if (!restoreKv(this.kv, section, reader)) throw new UpgradeRequired(`snapshot section ${section}`);
+    else if (!restoreKv(this.kv, section, reader, this.restoredSum)) throw new UpgradeRequired(`snapshot section ${section}`);
   }
 
   due(now: LeaderTime): readonly Uint8Array[] {
@@ -298,37 +295,4 @@ export function keyspaceFactory(options: KeyspaceOptions = {}): { create(): Keys
     restore: () =>
       new SessionRestorer<Keyspace, KeyspaceMachine>(new Keyspace(options), (inner, sessions, level) => new KeyspaceMachine(inner, sessions, level)),
   };
-}
-
-/**
- * For the gate, before a command is proposed: what `apply` would stop the group for, or must not decide
- * itself because the limit is a node's. Undefined: propose it. Otherwise the reply to give.
- */
-export function checkKeyspaceCommand(command: Uint8Array): Uint8Array | undefined {
-  if (command.length > limits.requestBytesMax) return errorReply("TOO_LARGE", `a request of ${command.length} bytes; ${limits.requestBytesMax} are allowed`);
-  const at = 24;
-  if (command[at] === Kind.put && command[at + 1] !== undefined && ((command[at + 1] as number) & ~PutFlag.known) === 0) return checkPutKey(command, at + 2);
-  try {
-    const decoded = decodeCommand(new Reader(command, Math.min(at, command.length)));
-    const refused = refuseAtGate(decoded);
-    return refused === undefined ? undefined : errorReply(refused.code, refused.message, refused.details);
-  } catch (error) {
-    if (error instanceof MalformedBytes) return errorReply("MALFORMED", error.message);
-    if (error instanceof UpgradeRequired) return errorReply("UNSUPPORTED", `this node does not know ${error.message}`);
-    throw error;
-  }
-}
-
-function checkPutKey(command: Uint8Array, bodyAt: number): Uint8Array | undefined {
-  const at = bodyAt + (((command[bodyAt - 1] as number) & PutFlag.lease) === 0 ? 0 : 8);
-  const keyLength = at + 4 <= command.length ? u32At(command, at) : 0;
-  const valueAt = at + 8 + keyLength;
-  if (valueAt > command.length || valueAt + u32At(command, valueAt - 4) !== command.length) return errorReply("MALFORMED", "a put ends elsewhere than it says");
-  return keyLength >= 1 && keyLength <= limits.keyBytesMax ? undefined : errorReply("INVALID_KEY", `a key has 1 to ${limits.keyBytesMax} bytes, not ${keyLength}`);
-}
-
-function refuseAtGate(command: Command): Refusal | undefined {
-  if (command.kind === "txn") return checkTxnSize(command) ?? checkDuplicates(command);
-  if (command.kind === "delete" && (command.key === "" || command.key.length > limits.keyBytesMax)) return refusal("INVALID_KEY", `a key has 1 to ${limits.keyBytesMax} bytes`);
-  return undefined;
 }

@@ -17,7 +17,7 @@ const blockBytesMax = 64 * 1024 * 1024;
 /** Numbers of sections never change their meaning. */
 export const Section = {
   end: 0, header: 1, sessionTable: 2, sessions: 3,
-  leases: 16, kvMeta: 17, kvBase: 18, kvEvents: 19,
+  leases: 16, kvMeta: 17, kvBase: 18, kvEvents: 19, kvSum: 20,
   system: 32,
 } as const;
 

@@ -1,4 +1,5 @@
-import { MalformedBytes, Writer, type MapCursor, type OrderedMap, type Reader } from "../../base/index.ts";
+import { MalformedBytes, Writer, type MapCursor, type Reader } from "../../base/index.ts";
+import { Hash } from "../hash.ts";
 import { Section, type SectionSource } from "../snapshot.ts";
 import { onceSource } from "../session/table.ts";
 import type { History } from "./history.ts";
@@ -14,8 +15,9 @@ import type { KvState } from "./state.ts";
 export function freezeKv(state: KvState): { readonly sources: readonly SectionSource[]; readonly bytes: number; release(): void } {
   state.records.freeze();
   const history = state.history.freeze();
-  const base = new BaseSource(state, history, state.live.clone(), state.dead.clone());
-  const sources = [onceSource(Section.kvMeta, encodeMeta(state)), base, new EventSource(state, history)];
+  const sum = new Hash();
+  const base = new BaseSource(state, history, sum);
+  const sources = [onceSource(Section.kvMeta, encodeMeta(state)), base, new EventSource(state, history, sum), new SumSource(sum)];
   let isReleased = false;
   const release = (): void => {
     if (!isReleased) state.records.thaw();
@@ -41,12 +43,14 @@ class BaseSource implements SectionSource {
   private readonly records: Records;
   private readonly history: History;
   private readonly cursors: readonly MapCursor<number>[];
+  private readonly sum: Hash;
 
-  constructor(state: KvState, history: History, live: OrderedMap<number>, dead: OrderedMap<number>) {
+  constructor(state: KvState, history: History, sum: Hash) {
     this.state = state;
     this.records = state.records;
     this.history = history;
-    this.cursors = [live.cursor(""), dead.cursor("")];
+    this.cursors = [state.live.clone().cursor(""), state.dead.clone().cursor("")];
+    this.sum = sum;
   }
 
   fill(writer: Writer, bytes: number): boolean {
@@ -54,7 +58,9 @@ class BaseSource implements SectionSource {
     for (const cursor of this.cursors) {
       for (; cursor.key !== undefined && writer.length - start < bytes; cursor.next()) {
         const handle = this.baseOf(cursor.value as number);
-        if (handle >= 0) writeEntry(writer, this.state, handle, false);
+        if (handle < 0) continue;
+        writeEntry(writer, this.state, handle, false);
+        this.sum.add(this.records.hashLow(handle), this.records.hashHigh(handle));
       }
     }
     return writer.length > start;
@@ -72,33 +78,59 @@ class EventSource implements SectionSource {
   readonly section: number = Section.kvEvents;
   private readonly state: KvState;
   private readonly history: History;
+  private readonly sum: Hash;
   private position: number;
 
-  constructor(state: KvState, history: History) {
+  constructor(state: KvState, history: History, sum: Hash) {
     this.state = state;
     this.history = history;
+    this.sum = sum;
     this.position = history.lowerBound(history.compactRevision);
   }
 
   fill(writer: Writer, bytes: number): boolean {
     const start = writer.length;
     while (this.position < this.history.end && writer.length - start < bytes) {
-      writeEntry(writer, this.state, this.history.at(this.position++), false);
+      const handle = this.history.at(this.position++);
+      writeEntry(writer, this.state, handle, false);
+      this.sum.add(this.state.records.hashLow(handle), this.state.records.hashHigh(handle));
     }
     return writer.length > start;
   }
 }
 
-export function restoreKv(state: KvState, section: number, reader: Reader): boolean {
+/** The hash of all versions written, older ones included: the state's own hash knows the newest only. */
+class SumSource implements SectionSource {
+  readonly section: number = Section.kvSum;
+  private readonly sum: Hash;
+  private isWritten = false;
+
+  constructor(sum: Hash) {
+    this.sum = sum;
+  }
+
+  fill(writer: Writer): boolean {
+    if (this.isWritten) return false;
+    this.isWritten = true;
+    writer.u32(this.sum.low).u32(this.sum.high);
+    return true;
+  }
+}
+
+/** `sum`: of the versions restored so far. False: the section is none of a keyspace's entries. */
+export function restoreKv(state: KvState, section: number, reader: Reader, sum: Hash): boolean {
   switch (section) {
     case Section.kvMeta:
       if (reader.remaining > 0) restoreMeta(state, reader);
       return true;
     case Section.kvBase:
-      while (reader.remaining > 0) restoreEntry(state, reader, false);
+      while (reader.remaining > 0) restoreEntry(state, reader, false, sum);
       return true;
     case Section.kvEvents:
-      while (reader.remaining > 0) restoreEntry(state, reader, true);
+      while (reader.remaining > 0) restoreEntry(state, reader, true, sum);
+      return true;
+    case Section.kvSum:
+      if (reader.remaining > 0 && (reader.u32() !== sum.low || reader.u32() !== sum.high)) throw new MalformedBytes("the versions of a snapshot are not those that were written");
       return true;
     default:
       return false;
@@ -118,7 +150,7 @@ function restoreMeta(state: KvState, reader: Reader): void {
   for (let i = 0; i < count; i++) history.marks.push({ timestamp: reader.u64(), revision: reader.u64(), bytes: reader.u64() });
 }
 
-function restoreEntry(state: KvState, reader: Reader, isEvent: boolean): void {
+function restoreEntry(state: KvState, reader: Reader, isEvent: boolean, sum: Hash): void {
   const key = reader.latin1();
   const create = reader.u64();
   const mod = reader.u64();
@@ -126,5 +158,6 @@ function restoreEntry(state: KvState, reader: Reader, isEvent: boolean): void {
   const low = reader.u32();
   const high = reader.u32();
   if (mod > state.revision || (!isEvent && version === 0)) throw new MalformedBytes(`entry of revision ${mod} in a snapshot of ${state.revision}`);
-  state.restore(key, create, mod, version, low, high, reader.blob(), isEvent);
+  const handle = state.restore(key, create, mod, version, low, high, reader.blob(), isEvent);
+  sum.add(state.records.hashLow(handle), state.records.hashHigh(handle));
 }

@@ -228,6 +228,7 @@ export class KvState {
     const { history, settings } = this;
     for (const number of [this.revision, history.compactRevision, history.bytes, history.marks.length, this.liveBytes]) mixer.number(number);
     for (const number of [settings.maxBytes, settings.historyMs, settings.historyBytes, this.timestamp]) mixer.number(number);
+    for (const mark of history.marks) for (const number of [mark.timestamp, mark.revision, mark.bytes]) mixer.number(number);
     mixer.word(this.hash.low);
     mixer.word(this.hash.high);
   }
@@ -238,7 +239,7 @@ export class KvState {
   }
 
   /** A version from a snapshot: of the base, or an event of the history in its order. Its costs are in the snapshot's totals. */
-  restore(key: string, create: number, mod: number, version: number, low: number, high: number, value: Uint8Array, isEvent: boolean): void {
+  restore(key: string, create: number, mod: number, version: number, low: number, high: number, value: Uint8Array, isEvent: boolean): number {
     const { records, live, dead, history } = this;
     const old = live.get(key);
     const tombstone = old === undefined && dead.size > 0 ? dead.get(key) : undefined;
@@ -256,6 +257,7 @@ export class KvState {
     }
     if (isEvent) history.push(handle, 0);
     this.committedEnd = history.end;
+    return handle;
   }
 
   restoreTime(timestamp: number): void {

@@ -2,6 +2,7 @@ import { MalformedBytes, Reader, Writer } from "../../base/index.ts";
 import { encodeReply, envelopeBytes, errorReply, Kind, type ReplyResult } from "../commands/index.ts";
 import { featureLevelMax, featureLevelMin } from "../features.ts";
 import { Hash, hashText, Mixer } from "../hash.ts";
+import { u32At } from "../keys.ts";
 import type { Refusal } from "../refusal.ts";
 import { BlockReader, Section, SnapshotStream, type SectionSource } from "../snapshot.ts";
 import { UpgradeRequired, type ApplyMeta, type LeaderTime, type Machine, type MachineRestorer, type SnapshotSource } from "../types.ts";
@@ -31,10 +32,6 @@ export interface InnerMachine {
 }
 
 const two32 = 0x1_0000_0000;
-
-function u32At(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)) >>> 0;
-}
 
 /** A machine whose commands come in sessions: each is applied once, however often it is committed. */
 export class SessionMachine<Inner extends InnerMachine> implements Machine {

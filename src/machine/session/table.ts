@@ -27,7 +27,7 @@ interface SessionSettings {
 }
 
 /** Each takes memory until it is closed or idle for an hour: more than this many handles are no ordinary use. */
-const sessionsMax = 65_536;
+const openSessionsMax = 65_536;
 
 /**
  * Exactly-once: what was answered to which sequence of which session. Replicated state; time is the log's.
@@ -39,7 +39,7 @@ export class SessionTable {
   private readonly sessions = new Map<number, Session>();
   private readonly mixer = new Mixer();
   private readonly settings: SessionSettings = {
-    repliesMax: limits.sessionRepliesMax, replyBytesMax: limits.sessionReplyBytesMax, idleMs: limits.sessionIdleMs, sessionsMax,
+    repliesMax: limits.sessionRepliesMax, replyBytesMax: limits.sessionReplyBytesMax, idleMs: limits.sessionIdleMs, sessionsMax: openSessionsMax,
   };
   private lastId = 0;
   private nextExpiryAt = 0;
@@ -165,7 +165,7 @@ export class SessionTable {
       all.add(mixer.low, mixer.high);
     }
     mixer.begin(6);
-    for (const number of [this.lastId, this.nextExpiryAt]) mixer.number(number);
+    for (const number of [this.lastId, this.nextExpiryAt, ...this.settingNumbers()]) mixer.number(number);
     for (const word of [all.low, all.high, this.hash.low, this.hash.high]) mixer.word(word);
   }
 
@@ -174,9 +174,13 @@ export class SessionTable {
     const view = new FrozenSessions(this.sessions);
     this.views.add(view);
     const table = new Writer();
-    const { repliesMax, replyBytesMax, idleMs } = this.settings;
-    for (const number of [this.lastId, this.nextExpiryAt, repliesMax, replyBytesMax, idleMs, this.settings.sessionsMax]) table.u64(number);
+    for (const number of [this.lastId, this.nextExpiryAt, ...this.settingNumbers()]) table.u64(number);
     return { sources: [onceSource(Section.sessionTable, table.take()), view], release: () => this.views.delete(view) };
+  }
+
+  private settingNumbers(): number[] {
+    const { repliesMax, replyBytesMax, idleMs, sessionsMax } = this.settings;
+    return [repliesMax, replyBytesMax, idleMs, sessionsMax];
   }
 
   private preserve(session: Session): void {
@@ -200,7 +204,9 @@ export class SessionTable {
       const count = reader.u32();
       for (let i = 0; i < count; i++) {
         const sequence = reader.u64();
-        this.keep(session, sequence, reader.u8() === 0 ? reader.u64() : reader.blob().slice());
+        const tag = reader.u8();
+        if (tag > 1) throw new MalformedBytes(`a kept reply with tag ${tag}`);
+        this.keep(session, sequence, tag === 0 ? reader.u64() : reader.blob().slice());
       }
     }
   }
