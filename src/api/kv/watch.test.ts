@@ -131,6 +131,27 @@ describe("watches", () => {
     expect(collected.changes.map((change) => change.revision)).toEqual(written);
   });
 
+  test("bytes that came by an earlier stream are no credit of the present one", async () => {
+    const kv = handle.kv.with(bytes);
+    const watch = kv.watch({ prefix: "k" });
+    await clock.settle(watch.started);
+    for (let i = 0; i < 100; i++) await clock.settle(kv.put(`k${i}`, new Uint8Array(50_000)));
+    const inner = watch as unknown as { buffer: readonly { bytes: number }[]; bufferAt: number };
+    const held = (): number => inner.buffer.slice(inner.bufferAt).reduce((sum, each) => sum + each.bytes, 0);
+    const iterator = watch[Symbol.asyncIterator]();
+    for (const node of cluster.nodes.values()) node.disconnect();
+    await clock.advance(1000);
+    const fullBytes = held();
+    expect(fullBytes).toBeLessThan(limits.streamCreditBytes * 1.1);
+    for (let taken = 0; taken < fullBytes - limits.streamCreditBytes / 2; taken += 50_000) await clock.settle(iterator.next());
+    await clock.advance(1000);
+    const earlier = held() - limits.streamCreditBytes;
+    expect(earlier).toBeGreaterThan(limits.streamCreditBytes / 3);
+    for (let taken = 0; taken < earlier; taken += 50_000) await clock.settle(iterator.next());
+    await clock.advance(1000);
+    expect(held()).toBeLessThan(limits.streamCreditBytes * 1.1);
+  });
+
   test("a stream that a node refuses for now is asked for again; one that it refuses for good ends", async () => {
     let times = 0;
     cluster.intercept = (_node, request) => (request.method === Method.watch && times++ < 3 ? { code: "OVERLOADED" } : "serve");

@@ -64,6 +64,13 @@ export class FakeCluster {
     this.group(defaultGroup);
   }
 
+  /** Makes both ends of a connection, gives the node its end and the handle the other. */
+  connect: (node: FakeNode) => Promise<Carrier> = (node) => {
+    const [ours, theirs] = directCarrierPair((callback) => this.clock.defer(callback), ["handle", node.address]);
+    node.accept(theirs);
+    return Promise.resolve(ours);
+  };
+
   environment(seed: number): Environment {
     return {
       clock: this.clock,
@@ -72,9 +79,7 @@ export class FakeCluster {
       dial: (endpoint) => {
         const node = this.nodes.get(endpoint) ?? (endpoint === "local" ? [...this.nodes.values()][0] : undefined);
         if (node === undefined || !node.up) return Promise.reject(new UnumError("UNAVAILABLE", `${endpoint} refuses connections.`));
-        const [ours, theirs] = directCarrierPair((callback) => this.clock.defer(callback), ["handle", endpoint]);
-        new NodeConnection(node, theirs);
-        return Promise.resolve(ours);
+        return this.connect(node);
       },
     };
   }
@@ -151,6 +156,10 @@ export class FakeNode {
 
   get address(): string {
     return `${this.name}:7400`;
+  }
+
+  accept(carrier: Carrier): void {
+    new NodeConnection(this, carrier);
   }
 
   push(push: Push): void {
