@@ -22,7 +22,17 @@ export class Chaos {
   private time = 0;
   private readonly cut = new Set<ReplicaId>();
   /** Swarm style: every seed has its own mixture of faults, whole kinds switched off. */
-  private readonly weights: { lose: number; repeat: number; late: number; crash: number; damage: number; change: number; transfer: number; compact: number; cut: number };
+  private readonly weights: {
+    lose: number;
+    repeat: number;
+    late: number;
+    crash: number;
+    damage: number;
+    change: number;
+    transfer: number;
+    compact: number;
+    cut: number;
+  };
   private readonly initial: Configuration;
   private nextId: number;
   private nextContext = 1;
@@ -41,7 +51,17 @@ export class Chaos {
     this.prng = new Prng(seed);
     const { prng } = this;
     const rate = (most: number): number => (prng.chance(1, 2) ? 0 : prng.below(most));
-    this.weights = { lose: rate(15), repeat: rate(15), late: rate(30), crash: rate(25), damage: rate(10), change: rate(30), transfer: rate(20), compact: rate(20), cut: rate(8) };
+    this.weights = {
+      lose: rate(15),
+      repeat: rate(15),
+      late: rate(30),
+      crash: rate(25),
+      damage: rate(10),
+      change: rate(30),
+      transfer: rate(20),
+      compact: rate(20),
+      cut: rate(8),
+    };
     const voters = prng.pick([1, 2, 3, 3, 3, 5]);
     this.initial = { ...emptyConfiguration, voters: Array.from({ length: voters }, (_, at) => id(at + 1)) };
     this.nextId = voters + 1;
@@ -49,7 +69,12 @@ export class Chaos {
   }
 
   private add(replica: ReplicaId, configuration: Configuration): void {
-    const limits = { appendBytesMax: 200, appendInflightMax: this.prng.between(1, 4), appendInflightBytesMax: 600, logCacheBytesMax: this.prng.pick([200, 2000, 1_000_000]) };
+    const limits = {
+      appendBytesMax: 200,
+      appendInflightMax: this.prng.between(1, 4),
+      appendInflightBytesMax: 600,
+      logCacheBytesMax: this.prng.pick([200, 2000, 1_000_000]),
+    };
     const options = { electionTicks: 5, limits, ...(this.prng.chance(1, 2) ? { tailEntries: 3 } : {}) };
     const node = new Node(replica, configuration, `chaos/${this.prng.u32()}`, options);
     node.onApplied = (entry) => this.checkApplied(node, entry);
@@ -74,7 +99,9 @@ export class Chaos {
   }
 
   describe(): string {
-    return [...this.nodes.values()].map((node) => node.raft.describe() + [...node.raft.status().progress].map(([to, p]) => `\n   ${to} ${JSON.stringify(p)}`).join("")).join("\n");
+    return [...this.nodes.values()]
+      .map((node) => node.raft.describe() + [...node.raft.status().progress].map(([to, p]) => `\n   ${to} ${JSON.stringify(p)}`).join(""))
+      .join("\n");
   }
 
   /** Every member of the newest agreed configuration has applied everything and nobody is suspect. */
@@ -198,7 +225,10 @@ export class Chaos {
     node.crash(this.prng.between(0, node.writes.length));
     if (this.prng.below(20) >= this.weights.damage) return;
     const { firstIndex, entries, snapshot } = node.durable;
-    const from = this.prng.between(Math.max(firstIndex, snapshot.index + 1), Math.max(firstIndex, snapshot.index + 1, firstIndex + entries.length));
+    const from = this.prng.between(
+      Math.max(firstIndex, snapshot.index + 1),
+      Math.max(firstIndex, snapshot.index + 1, firstIndex + entries.length),
+    );
     this.counts.damages++;
     node.damage(from);
   }
@@ -284,7 +314,11 @@ export class Chaos {
     const data = `${entry.kind}:${entry.data.join(",")}`;
     if (known === undefined) {
       assert(entry.index === this.agreed.length + 1, "nobody applies ahead of what was agreed");
-      this.agreed.push({ term: entry.term, data, configuration: entry.kind === EntryKind.configuration ? decodeConfiguration(entry.data) : undefined });
+      this.agreed.push({
+        term: entry.term,
+        data,
+        configuration: entry.kind === EntryKind.configuration ? decodeConfiguration(entry.data) : undefined,
+      });
       this.counts.committed++;
     } else {
       assert(known.term === entry.term, `replica ${node.id} applies ${entry.index}/${entry.term}, others applied term ${known.term}`);

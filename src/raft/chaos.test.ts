@@ -16,7 +16,8 @@ describe("raft under loss, repetition, reordering, crashes and damage", () => {
       }
       for (const [name, count] of Object.entries(chaos.counts)) total[name] = (total[name] ?? 0) + count;
     }
-    if (process.env["UNUM_SEED"] !== undefined || process.env["UNUM_SEEDS"] !== undefined) process.stdout.write(`${JSON.stringify(total)}\n`);
+    if (process.env["UNUM_SEED"] !== undefined || process.env["UNUM_SEEDS"] !== undefined)
+      process.stdout.write(`${JSON.stringify(total)}\n`);
     // What never happened was not tested.
     if (seeds >= 100) for (const [name, count] of Object.entries(total)) expect(count, name).toBeGreaterThan(0);
   });

@@ -46,14 +46,24 @@ export class Node {
   up = true;
   private readonly options: NodeOptions;
   private readonly seed: string;
-  onApplied: (entry: Entry) => void = () => {};
+  onApplied: ((entry: Entry) => void) | undefined = undefined;
 
-  constructor(replica: ReplicaId, configuration: Configuration, seed: string, options: NodeOptions, first: { index: number; term: number } = { index: 0, term: 0 }) {
+  constructor(
+    replica: ReplicaId,
+    configuration: Configuration,
+    seed: string,
+    options: NodeOptions,
+    first: { index: number; term: number } = { index: 0, term: 0 },
+  ) {
     this.id = replica;
     this.seed = seed;
     this.options = options;
     this.durable = {
-      hardState: { term: first.term, vote: id(0), commit: first.index }, snapshot: { ...first, configuration }, firstIndex: first.index + 1, entries: [], suspect: false,
+      hardState: { term: first.term, vote: id(0), commit: first.index },
+      snapshot: { ...first, configuration },
+      firstIndex: first.index + 1,
+      entries: [],
+      suspect: false,
     };
     this.raft = this.open();
   }
@@ -69,8 +79,17 @@ export class Node {
       .filter((entry) => entry.kind === EntryKind.configuration && entry.index > snapshot.index && entry.index <= before)
       .map((entry) => ({ index: entry.index, configuration: decodeConfiguration(entry.data) }));
     return new Raft({
-      replica: this.id, prng: new Prng(`${this.seed}/${this.id}/${this.life}`), hardState, snapshot, entries: tail, terms, firstIndex,
-      lastIndex: firstIndex + entries.length - 1, configurations, applied: snapshot.index, suspect,
+      replica: this.id,
+      prng: new Prng(`${this.seed}/${this.id}/${this.life}`),
+      hardState,
+      snapshot,
+      entries: tail,
+      terms,
+      firstIndex,
+      lastIndex: firstIndex + entries.length - 1,
+      configurations,
+      applied: snapshot.index,
+      suspect,
       ...(this.options.electionTicks === undefined ? {} : { electionTicks: this.options.electionTicks }),
       ...(this.options.limits === undefined ? {} : { limits: this.options.limits }),
     });
@@ -133,7 +152,7 @@ export class Node {
       assert(entry.index === this.applied + 1, `entry ${entry.index} is applied after ${this.applied}`);
       assert(this.durableTerm(entry.index) === entry.term, `entry ${entry.index} is durable before it is applied`);
       this.applied = entry.index;
-      this.onApplied(entry);
+      this.onApplied?.(entry);
     }
     this.queue = [];
     this.raft.applied(this.applied);
@@ -155,7 +174,10 @@ export class Node {
     }
     const first = write.entries[0];
     if (first !== undefined) {
-      assert(first.index >= durable.firstIndex && first.index <= durable.firstIndex + durable.entries.length, "a write leaves no gap on the disk");
+      assert(
+        first.index >= durable.firstIndex && first.index <= durable.firstIndex + durable.entries.length,
+        "a write leaves no gap on the disk",
+      );
       durable.entries.length = first.index - durable.firstIndex;
       durable.entries.push(...write.entries);
     }

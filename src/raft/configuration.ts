@@ -55,7 +55,10 @@ export function votersOf(configuration: Configuration): readonly ReplicaId[] {
 
 /** Everyone who gets the log, ascending, each once. */
 export function membersOf(configuration: Configuration): readonly ReplicaId[] {
-  return sortedUnion(sortedUnion(configuration.voters, configuration.outgoing), sortedUnion(configuration.learners, configuration.learnersNext));
+  return sortedUnion(
+    sortedUnion(configuration.voters, configuration.outgoing),
+    sortedUnion(configuration.learners, configuration.learnersNext),
+  );
 }
 
 export function sortedUnion(a: readonly ReplicaId[], b: readonly ReplicaId[]): ReplicaId[] {

@@ -1,11 +1,23 @@
-import { assert, defined, limits, noReplica } from "../base/index.ts";
+import { assert, limits, noReplica } from "../base/index.ts";
 import type { Prng, ReplicaId } from "../base/index.ts";
 import { Configurations, decodeConfiguration } from "./configuration.ts";
 import { Log } from "./log.ts";
-import { Progress } from "./progress.ts";
+import type { Progress } from "./progress.ts";
 import { Reads } from "./rounds.ts";
 import { EntryKind } from "./types.ts";
-import type { Configuration, Entry, FetchRequest, HardState, Message, RaftLimits, RaftOptions, ReadState, Role, SnapshotMeta, SnapshotRequest } from "./types.ts";
+import type {
+  Configuration,
+  Entry,
+  FetchRequest,
+  HardState,
+  Message,
+  RaftLimits,
+  RaftOptions,
+  ReadState,
+  Role,
+  SnapshotMeta,
+  SnapshotRequest,
+} from "./types.ts";
 
 /** What waits to be given out by the next ready. */
 export class Outputs {
@@ -154,10 +166,6 @@ export class Core {
     this.commit = index;
     this.configurations.commit(index);
   }
-
-  progressOf(replica: ReplicaId): Progress {
-    return defined(this.progress.get(replica), `progress of replica ${replica}`);
-  }
 }
 
 /** The snapshot's configuration, those of entries that are on disk only, and those of the recovered entries. */
@@ -168,7 +176,8 @@ function recoverConfigurations(options: RaftOptions, log: Log): Configurations {
   assert(complete || configuration !== undefined, "a log tail that begins above the snapshot comes with the configurations before it");
   const base = complete || configuration === undefined ? snapshot.index : before;
   const configurations = new Configurations(base, complete || configuration === undefined ? snapshot.configuration : configuration);
-  for (const item of options.configurations ?? []) if (item.index > base && item.index <= before) configurations.append(item.index, item.configuration);
+  for (const item of options.configurations ?? [])
+    if (item.index > base && item.index <= before) configurations.append(item.index, item.configuration);
   for (const entry of entries) {
     if (entry.kind === EntryKind.configuration && entry.index > base) configurations.append(entry.index, decodeConfiguration(entry.data));
   }

@@ -7,8 +7,15 @@ import type { Entry, Message, ProgressStatus, Ready } from "./types.ts";
 export function describeRaft(core: Core): string {
   const { log } = core;
   const facts = [
-    `${core.replica} ${core.role}${core.isSuspect ? " (suspect)" : ""}`, `term=${core.term}`, `vote=${core.vote}`, `leader=${core.leader}`,
-    `commit=${core.commit}`, `applied=${core.applied}`, `log=${log.firstIndex}..${log.lastIndex}`, `persisted=${log.persisted}`, describeConfiguration(core.configuration),
+    `${core.replica} ${core.role}${core.isSuspect ? " (suspect)" : ""}`,
+    `term=${core.term}`,
+    `vote=${core.vote}`,
+    `leader=${core.leader}`,
+    `commit=${core.commit}`,
+    `applied=${core.applied}`,
+    `log=${log.firstIndex}..${log.lastIndex}`,
+    `persisted=${log.persisted}`,
+    describeConfiguration(core.configuration),
   ];
   if (core.transferee !== noReplica) facts.push(`transferee=${core.transferee}`);
   return facts.join(" ");
@@ -45,7 +52,9 @@ export function describeMessage(message: Message): string {
       return `${head} prev=${message.prevIndex}/${message.prevTerm} commit=${message.commit} ${describeEntries(message.entries)}${message.trusted === undefined ? "" : " trusted"}`;
     case "append-response": {
       const tail = message.suspect === undefined ? "" : " suspect";
-      return message.rejected ? `${head} rejected=${message.index} hint=${message.hintIndex}/${message.hintTerm}${tail}` : `${head} accepted=${message.index}${tail}`;
+      return message.rejected
+        ? `${head} rejected=${message.index} hint=${message.hintIndex}/${message.hintTerm}${tail}`
+        : `${head} accepted=${message.index}${tail}`;
     }
     case "heartbeat":
       return `${head} commit=${message.commit}${message.context === 0 ? "" : ` context=${message.context}`}`;
@@ -64,7 +73,8 @@ export function describeReady(ready: Ready): string {
   const { hardState, snapshot } = ready;
   if (ready.number > 0) lines.push(`write ${ready.number}`);
   if (hardState !== undefined) lines.push(`  hard state term=${hardState.term} vote=${hardState.vote} commit=${hardState.commit}`);
-  if (snapshot !== undefined) lines.push(`  install snapshot ${snapshot.index}/${snapshot.term} ${describeConfiguration(snapshot.configuration)}`);
+  if (snapshot !== undefined)
+    lines.push(`  install snapshot ${snapshot.index}/${snapshot.term} ${describeConfiguration(snapshot.configuration)}`);
   if (ready.entries.length > 0) lines.push(`  append ${describeEntries(ready.entries)}`);
   if (ready.trusted) lines.push("trusted");
   for (const message of ready.messages) lines.push(`send ${describeMessage(message)}`);

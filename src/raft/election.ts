@@ -133,4 +133,3 @@ export function leaderLost(core: Core, leader: ReplicaId): void {
 export function leaderBack(core: Core, leader: ReplicaId): void {
   if (core.lostLeader === leader) core.lostLeader = noReplica;
 }
-

@@ -10,7 +10,11 @@ import { EntryKind } from "./types.ts";
 type Verb = (command: GoldenCommand) => string;
 
 const numbers = (list: readonly string[]): number[] => list.map(Number);
-const indent = (text: string): string => text.split("\n").map((line) => `  ${line}`).join("\n");
+const indent = (text: string): string =>
+  text
+    .split("\n")
+    .map((line) => `  ${line}`)
+    .join("\n");
 
 /** Several replicas, a network that delivers when it is told to, and disks that persist when they are told to. */
 export class Environment {
@@ -123,7 +127,9 @@ export class Environment {
   /** A log with entries of these terms, as if the replica had restarted with it. */
   private preset(node: Node, terms: readonly number[], term: number): void {
     const { durable } = node;
-    terms.forEach((entryTerm, at) => durable.entries.push({ index: durable.firstIndex + at, term: entryTerm, kind: EntryKind.normal, data: utf8Encode(`t${entryTerm}`) }));
+    terms.forEach((entryTerm, at) =>
+      durable.entries.push({ index: durable.firstIndex + at, term: entryTerm, kind: EntryKind.normal, data: utf8Encode(`t${entryTerm}`) }),
+    );
     durable.hardState = { term, vote: id(0), commit: 0 };
     node.crash();
     node.restart();
@@ -154,20 +160,27 @@ export class Environment {
     const node = this.node(c.word(0, "a node"));
     const results: string[] = [];
     const size = c.number("size");
-    const texts = size === undefined ? c.words.slice(1).filter((word) => word !== "quiet") : Array.from({ length: c.number("count", 1) }, () => "x".repeat(size));
+    const texts =
+      size === undefined
+        ? c.words.slice(1).filter((word) => word !== "quiet")
+        : Array.from({ length: c.number("count", 1) }, () => "x".repeat(size));
     for (const text of texts) results.push(this.describeResult(node.raft.propose(utf8Encode(text))));
     return results.join("\n");
   }
 
   private change(c: GoldenCommand): string {
     const changes: ConfigurationChange[] = [];
-    for (const kind of ["add-voter", "add-learner", "remove"] as const) for (const replica of numbers(c.list(kind))) changes.push({ kind, replica: id(replica) });
+    for (const kind of ["add-voter", "add-learner", "remove"] as const)
+      for (const replica of numbers(c.list(kind))) changes.push({ kind, replica: id(replica) });
     return this.describeResult(this.node(c.word(0, "a node")).raft.changeConfiguration(changes));
   }
 
   private read(c: GoldenCommand): string {
     const node = this.node(c.word(0, "a node"));
-    return c.words.slice(1).map((context) => (node.raft.readIndex(Number(context)) ? "asked" : "refused")).join("\n");
+    return c.words
+      .slice(1)
+      .map((context) => (node.raft.readIndex(Number(context)) ? "asked" : "refused"))
+      .join("\n");
   }
 
   private say(text: string): void {
@@ -195,7 +208,11 @@ export class Environment {
     const from = numbers(c.list("from"));
     const to = numbers(c.list("to"));
     const types = c.list("type");
-    return (from.length === 0 || from.includes(message.from)) && (to.length === 0 || to.includes(message.to)) && (types.length === 0 || types.includes(message.type));
+    return (
+      (from.length === 0 || from.includes(message.from)) &&
+      (to.length === 0 || to.includes(message.to)) &&
+      (types.length === 0 || types.includes(message.type))
+    );
   }
 
   private take(c: GoldenCommand): Message[] {
@@ -235,18 +252,38 @@ export class Environment {
       return { index, term, kind: EntryKind.normal, data: utf8Encode(`t${term}`) };
     });
     return this.act(c, (node) => {
-      node.raft.step({ type: "append", from: id(c.number("from", 0)), to: node.id, term: c.number("term", 0), prevIndex, prevTerm, entries, commit: c.number("commit", 0) });
+      node.raft.step({
+        type: "append",
+        from: id(c.number("from", 0)),
+        to: node.id,
+        term: c.number("term", 0),
+        prevIndex,
+        prevTerm,
+        entries,
+        commit: c.number("commit", 0),
+      });
     });
   }
 
   private heartbeat(c: GoldenCommand): string {
     return this.act(c, (node) => {
-      node.raft.step({ type: "heartbeat", from: id(c.number("from", 0)), to: node.id, term: c.number("term", 0), commit: c.number("commit", 0), context: 0 });
+      node.raft.step({
+        type: "heartbeat",
+        from: id(c.number("from", 0)),
+        to: node.id,
+        term: c.number("term", 0),
+        commit: c.number("commit", 0),
+        context: 0,
+      });
     });
   }
 
   private drop(c: GoldenCommand): string {
-    return this.take(c).map((message) => `dropped ${describeMessage(message)}`).join("\n") || "nothing to drop";
+    return (
+      this.take(c)
+        .map((message) => `dropped ${describeMessage(message)}`)
+        .join("\n") || "nothing to drop"
+    );
   }
 
   private duplicate(c: GoldenCommand): string {
@@ -308,7 +345,8 @@ export class Environment {
   private configurationAt(node: Node, index: number): Configuration {
     let configuration = node.durable.snapshot.configuration;
     for (const entry of node.durable.entries) {
-      if (entry.index > node.durable.snapshot.index && entry.index <= index && entry.kind === EntryKind.configuration) configuration = decodeConfiguration(entry.data);
+      if (entry.index > node.durable.snapshot.index && entry.index <= index && entry.kind === EntryKind.configuration)
+        configuration = decodeConfiguration(entry.data);
     }
     return configuration;
   }
@@ -329,7 +367,10 @@ export class Environment {
 
   private supply(node: Node, c: GoldenCommand): string {
     const to = id(c.number("to", 0));
-    const fetch = defined(node.fetches.find((candidate) => candidate.to === to), "a fetch");
+    const fetch = defined(
+      node.fetches.find((candidate) => candidate.to === to),
+      "a fetch",
+    );
     node.fetches.splice(node.fetches.indexOf(fetch), 1);
     const entries = node.read(c.number("from", fetch.from), c.number("count", 100));
     node.raft.supply(to, entries);
@@ -338,12 +379,17 @@ export class Environment {
 
   private fetchFailed(node: Node, c: GoldenCommand): void {
     const to = id(c.number("to", 0));
-    node.fetches.splice(node.fetches.findIndex((candidate) => candidate.to === to), 1);
+    node.fetches.splice(
+      node.fetches.findIndex((candidate) => candidate.to === to),
+      1,
+    );
     node.raft.fetchFailed(to);
   }
 
   private status(c: GoldenCommand): string {
-    return this.chosen(c).map((node) => (node.up ? node.raft.describe() : `${node.id} down`)).join("\n");
+    return this.chosen(c)
+      .map((node) => (node.up ? node.raft.describe() : `${node.id} down`))
+      .join("\n");
   }
 
   private progress(node: Node): string {
@@ -353,6 +399,8 @@ export class Environment {
 
   private log(c: GoldenCommand): string {
     const show = (entries: readonly Entry[]): string => describeEntries(entries);
-    return this.chosen(c).map((node) => `${node.id}: ${show(node.durable.entries)}`).join("\n");
+    return this.chosen(c)
+      .map((node) => `${node.id}: ${show(node.durable.entries)}`)
+      .join("\n");
   }
 }

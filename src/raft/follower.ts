@@ -55,7 +55,8 @@ function take(core: Core, entries: readonly Entry[]): void {
   const first = added[0] as Entry;
   assert(first.index > core.commit, "a committed entry is never replaced");
   const configurations: [number, Configuration][] = [];
-  for (const entry of added) if (entry.kind === EntryKind.configuration) configurations.push([entry.index, decodeConfiguration(entry.data)]);
+  for (const entry of added)
+    if (entry.kind === EntryKind.configuration) configurations.push([entry.index, decodeConfiguration(entry.data)]);
   log.append(added);
   core.configurations.truncate(first.index);
   for (const [index, configuration] of configurations) core.configurations.append(index, configuration);
@@ -76,7 +77,14 @@ function reject(core: Core, message: Append): void {
 function answerRejected(core: Core, to: ReplicaId, index: number, hintIndex: number): void {
   const { report, log } = core;
   core.sendAfterPersist({
-    type: "append-response", from: core.replica, to, term: core.term, index, rejected: true, hintIndex, hintTerm: log.term(hintIndex) ?? 0,
+    type: "append-response",
+    from: core.replica,
+    to,
+    term: core.term,
+    index,
+    rejected: true,
+    hintIndex,
+    hintTerm: log.term(hintIndex) ?? 0,
     ...(report === 0 ? {} : { suspect: report }),
   });
 }
@@ -88,7 +96,14 @@ export function flushAcknowledgement(core: Core): void {
   core.acknowledge = -1;
   if (core.leader === noReplica || core.leader === core.replica) return;
   core.sendAfterPersist({
-    type: "append-response", from: core.replica, to: core.leader, term: core.term, index, rejected: false, hintIndex: 0, hintTerm: 0,
+    type: "append-response",
+    from: core.replica,
+    to: core.leader,
+    term: core.term,
+    index,
+    rejected: false,
+    hintIndex: 0,
+    hintTerm: 0,
     ...(core.report === 0 ? {} : { suspect: core.report }),
   });
 }

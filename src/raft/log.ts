@@ -61,7 +61,9 @@ export class Log {
     assert(this.firstIndex <= snapshot.index + 1, "the log has no gap behind the snapshot");
     this.entries = empty ? [] : [...entries];
     this.memoryFirst = this.lastIndex + 1 - this.entries.length;
-    this.entries.forEach((entry, at) => assert(entry.index === this.memoryFirst + at, "recovered entries are contiguous up to the last index"));
+    this.entries.forEach((entry, at) =>
+      assert(entry.index === this.memoryFirst + at, "recovered entries are contiguous up to the last index"),
+    );
     for (const entry of this.entries) this.bytes += entryBytes(entry);
     this.runs = empty ? [] : [...options.terms];
     this.persisted = this.lastIndex;

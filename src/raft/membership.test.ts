@@ -19,7 +19,8 @@ function quorums({ voters, outgoing }: Configuration): Set<ReplicaId>[] {
   const all: Set<ReplicaId>[] = [];
   for (let mask = 0; mask < 1 << ids.length; mask++) {
     const members = new Set(ids.filter((_, at) => (mask >> at) & 1));
-    if ([voters, outgoing].every((side) => side.length === 0 || side.filter((replica) => members.has(replica)).length * 2 > side.length)) all.push(members);
+    if ([voters, outgoing].every((side) => side.length === 0 || side.filter((replica) => members.has(replica)).length * 2 > side.length))
+      all.push(members);
   }
   return all;
 }

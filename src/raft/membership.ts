@@ -30,16 +30,36 @@ export function changedConfiguration(current: Configuration, changes: readonly C
     if (kind === "add-learner") learners.add(replica);
   }
   if (voters.size === 0) return undefined;
-  const changed = [...voters].filter((replica) => !current.voters.includes(replica)).length + current.voters.filter((replica) => !voters.has(replica)).length;
-  const next = { voters: [...voters].sort(ascending), outgoing: [], learners: [...learners].sort(ascending), learnersNext: [], autoLeave: false };
+  const changed =
+    [...voters].filter((replica) => !current.voters.includes(replica)).length +
+    current.voters.filter((replica) => !voters.has(replica)).length;
+  const next = {
+    voters: [...voters].sort(ascending),
+    outgoing: [],
+    learners: [...learners].sort(ascending),
+    learnersNext: [],
+    autoLeave: false,
+  };
   if (changed <= 1) return next;
   // One that still votes on the outgoing side cannot be a learner at the same time.
   const waiting = next.learners.filter((replica) => current.voters.includes(replica));
-  return { ...next, outgoing: current.voters, learners: next.learners.filter((replica) => !waiting.includes(replica)), learnersNext: waiting, autoLeave: true };
+  return {
+    ...next,
+    outgoing: current.voters,
+    learners: next.learners.filter((replica) => !waiting.includes(replica)),
+    learnersNext: waiting,
+    autoLeave: true,
+  };
 }
 
 export function leftConfiguration(joint: Configuration): Configuration {
-  return { voters: joint.voters, outgoing: [], learners: sortedUnion(joint.learners, joint.learnersNext), learnersNext: [], autoLeave: false };
+  return {
+    voters: joint.voters,
+    outgoing: [],
+    learners: sortedUnion(joint.learners, joint.learnersNext),
+    learnersNext: [],
+    autoLeave: false,
+  };
 }
 
 /** One change at a time; the next waits until the last one is committed, and joint configurations are left. */

@@ -15,6 +15,7 @@ export function propose(core: Core, data: Uint8Array): ProposeResult {
   if (core.transferee !== noReplica) return refused(core, "transferring");
   if (data.length > core.limits.entryBytesMax) return refused(core, "too-large");
   // An entry passes alone whatever its size, so that the limit never blocks for good.
-  if (core.uncommittedBytes > 0 && core.uncommittedBytes + data.length > core.limits.uncommittedBytesMax) return refused(core, "overloaded");
+  if (core.uncommittedBytes > 0 && core.uncommittedBytes + data.length > core.limits.uncommittedBytesMax)
+    return refused(core, "overloaded");
   return { accepted: true, index: appendOwn(core, EntryKind.normal, data), term: core.term };
 }

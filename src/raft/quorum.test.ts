@@ -7,7 +7,9 @@ import type { Configuration } from "./types.ts";
 
 const ids = [1, 2, 3, 4, 5, 6, 7] as ReplicaId[];
 const voters = fc.subarray(ids, { minLength: 1 });
-const configurations: fc.Arbitrary<Configuration> = fc.tuple(voters, fc.subarray(ids)).map(([incoming, outgoing]) => ({ ...emptyConfiguration, voters: incoming, outgoing }));
+const configurations: fc.Arbitrary<Configuration> = fc
+  .tuple(voters, fc.subarray(ids))
+  .map(([incoming, outgoing]) => ({ ...emptyConfiguration, voters: incoming, outgoing }));
 const indexes = fc.array(fc.nat(5), { minLength: ids.length, maxLength: ids.length });
 
 /** The definition: more than half of each side that is not empty. */
@@ -21,7 +23,8 @@ describe("quorum arithmetic agrees with its definition", () => {
       fc.property(configurations, indexes, (configuration, reached) => {
         const indexOf = (replica: ReplicaId): number => reached[replica - 1] ?? 0;
         let expected = 0;
-        for (let index = 0; index <= 5; index++) if (isQuorum(configuration, new Set(ids.filter((replica) => indexOf(replica) >= index)))) expected = index;
+        for (let index = 0; index <= 5; index++)
+          if (isQuorum(configuration, new Set(ids.filter((replica) => indexOf(replica) >= index)))) expected = index;
         expect(quorumIndex(configuration, indexOf)).toBe(expected);
       }),
       { numRuns: 2000 },
@@ -53,8 +56,14 @@ describe("quorum arithmetic agrees with its definition", () => {
   });
 
   it("prints who is how far", () => {
-    const reached = new Map([[1, 7], [2, 3], [3, 5]]);
-    expect(describeQuorum(ids.slice(0, 3), (replica) => reached.get(replica) ?? 0)).toBe(["==> 7 (replica 1)", ">   3 (replica 2)", "=>  5 (replica 3)", "quorum: 5"].join("\n"));
+    const reached = new Map([
+      [1, 7],
+      [2, 3],
+      [3, 5],
+    ]);
+    expect(describeQuorum(ids.slice(0, 3), (replica) => reached.get(replica) ?? 0)).toBe(
+      ["==> 7 (replica 1)", ">   3 (replica 2)", "=>  5 (replica 3)", "quorum: 5"].join("\n"),
+    );
   });
 
   it("nobody decides nothing: without voters every index counts", () => {

@@ -2,7 +2,18 @@ import { assert, unreachable } from "../base/index.ts";
 import type { ReplicaId } from "../base/index.ts";
 import { Core } from "./core.ts";
 import { describeRaft } from "./describe.ts";
-import { campaign, handlePreVote, handleTimeoutNow, handleVote, handleVoteResponse, isIgnoredVote, leaderBack, leaderLost, refuseStaleVote, tick } from "./election.ts";
+import {
+  campaign,
+  handlePreVote,
+  handleTimeoutNow,
+  handleVote,
+  handleVoteResponse,
+  isIgnoredVote,
+  leaderBack,
+  leaderLost,
+  refuseStaleVote,
+  tick,
+} from "./election.ts";
 import { becomeTrusted, handleAppend, handleHeartbeat, handleSnapshot, refuseStaleLeader } from "./follower.ts";
 import { changeConfiguration } from "./membership.ts";
 import { propose } from "./proposals.ts";
@@ -13,7 +24,19 @@ import { becomeFollower, countOwnVote, stepDown } from "./roles.ts";
 import { failFetch, snapshotFailed, snapshotSent, supplyFollower } from "./sending.ts";
 import { raftStatus } from "./status.ts";
 import { continueTransfer, transfer, transferOrStepDown } from "./transfer.ts";
-import type { ConfigurationChange, Configuration, Entry, HardState, Message, ProposeResult, RaftOptions, RaftStatus, Ready, Role, SnapshotMeta } from "./types.ts";
+import type {
+  ConfigurationChange,
+  Configuration,
+  Entry,
+  HardState,
+  Message,
+  ProposeResult,
+  RaftOptions,
+  RaftStatus,
+  Ready,
+  Role,
+  SnapshotMeta,
+} from "./types.ts";
 
 /**
  * One replica's part in agreeing on a log (Ongaro and Ousterhout 2014; Ongaro's thesis). Synchronous and

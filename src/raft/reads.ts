@@ -67,4 +67,3 @@ export function dropReads(core: Core): void {
   reads.waiting = [];
   reads.wanted = false;
 }
-

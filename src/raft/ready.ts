@@ -11,9 +11,19 @@ const none: readonly Entry[] = [];
 export function hasReady(core: Core): boolean {
   const { out } = core;
   return (
-    core.log.hasUnwritten || core.acknowledge >= 0 || core.pendingSnapshot !== undefined || isHardStateDue(core) ||
-    (core.sendDue && core.role === "leader") || out.trusted || out.messages.length > 0 || out.messagesAfterPersist.length > 0 ||
-    out.readStates.length > 0 || out.readsDropped.length > 0 || out.fetches.length > 0 || out.snapshots.length > 0 || isCommittedDue(core)
+    core.log.hasUnwritten ||
+    core.acknowledge >= 0 ||
+    core.pendingSnapshot !== undefined ||
+    isHardStateDue(core) ||
+    (core.sendDue && core.role === "leader") ||
+    out.trusted ||
+    out.messages.length > 0 ||
+    out.messagesAfterPersist.length > 0 ||
+    out.readStates.length > 0 ||
+    out.readsDropped.length > 0 ||
+    out.fetches.length > 0 ||
+    out.snapshots.length > 0 ||
+    isCommittedDue(core)
   );
 }
 
@@ -43,16 +53,33 @@ export function takeReady(core: Core): Ready | undefined {
   const { out } = core;
   core.out = new Outputs();
   const ready: Ready = {
-    number, hardState, entries, snapshot, messages: out.messages, messagesAfterPersist: out.messagesAfterPersist, committed, readStates: out.readStates,
-    fetches: out.fetches, snapshots: out.snapshots, readsDropped: out.readsDropped, trusted: out.trusted,
+    number,
+    hardState,
+    entries,
+    snapshot,
+    messages: out.messages,
+    messagesAfterPersist: out.messagesAfterPersist,
+    committed,
+    readStates: out.readStates,
+    fetches: out.fetches,
+    snapshots: out.snapshots,
+    readsDropped: out.readsDropped,
+    trusted: out.trusted,
   };
   return isEmpty(ready) ? undefined : ready;
 }
 
 function isEmpty(ready: Ready): boolean {
   return (
-    ready.number === 0 && ready.messages.length === 0 && ready.messagesAfterPersist.length === 0 && ready.committed.length === 0 &&
-    ready.readStates.length === 0 && ready.fetches.length === 0 && ready.snapshots.length === 0 && ready.readsDropped.length === 0 && !ready.trusted
+    ready.number === 0 &&
+    ready.messages.length === 0 &&
+    ready.messagesAfterPersist.length === 0 &&
+    ready.committed.length === 0 &&
+    ready.readStates.length === 0 &&
+    ready.fetches.length === 0 &&
+    ready.snapshots.length === 0 &&
+    ready.readsDropped.length === 0 &&
+    !ready.trusted
   );
 }
 

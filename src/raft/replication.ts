@@ -66,7 +66,8 @@ function wakeOnTick(core: Core, progress: Progress): void {
   progress.ticked = false;
   core.sendDue = true;
   if (progress.state === "probe") progress.paused = false;
-  else if (progress.state === "replicate" && progress.match < progress.next - 1 && progress.match === progress.matchAtTick) progress.appendDue = true;
+  else if (progress.state === "replicate" && progress.match < progress.next - 1 && progress.match === progress.matchAtTick)
+    progress.appendDue = true;
   progress.matchAtTick = progress.match;
 }
 

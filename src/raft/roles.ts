@@ -48,7 +48,16 @@ export function becomePreCandidate(core: Core): void {
   core.votes.clear();
   core.restartElectionTimer();
   for (const voter of votersOf(core.configuration)) {
-    if (voter !== core.replica) core.send({ type: "pre-vote", from: core.replica, to: voter, term: core.term + 1, lastIndex: core.log.lastIndex, lastTerm: core.log.lastTerm, transfer: false });
+    if (voter !== core.replica)
+      core.send({
+        type: "pre-vote",
+        from: core.replica,
+        to: voter,
+        term: core.term + 1,
+        lastIndex: core.log.lastIndex,
+        lastTerm: core.log.lastTerm,
+        transfer: false,
+      });
   }
   recordVote(core, core.replica, true);
 }
@@ -60,7 +69,16 @@ export function becomeCandidate(core: Core, transfer: boolean): void {
   core.role = "candidate";
   core.vote = core.replica;
   for (const voter of votersOf(core.configuration)) {
-    if (voter !== core.replica) core.sendAfterPersist({ type: "vote", from: core.replica, to: voter, term: core.term, lastIndex: core.log.lastIndex, lastTerm: core.log.lastTerm, transfer });
+    if (voter !== core.replica)
+      core.sendAfterPersist({
+        type: "vote",
+        from: core.replica,
+        to: voter,
+        term: core.term,
+        lastIndex: core.log.lastIndex,
+        lastTerm: core.log.lastTerm,
+        transfer,
+      });
   }
 }
 
@@ -119,4 +137,3 @@ export function appendOwn(core: Core, kind: EntryKind, data: Uint8Array): number
 export function stepDown(core: Core): void {
   if (core.role === "leader") becomeFollower(core, core.term, noReplica);
 }
-

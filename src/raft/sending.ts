@@ -83,7 +83,14 @@ function sendAppend(core: Core, to: ReplicaId, progress: Progress, prevTerm: num
   // Only to one whose log is known to reach what its trust rests on.
   const trusted = progress.trustDue && progress.trustedReport !== 0 && progress.state === "replicate";
   core.send({
-    type: "append", from: core.replica, to, term: core.term, prevIndex, prevTerm, entries, commit: core.commit,
+    type: "append",
+    from: core.replica,
+    to,
+    term: core.term,
+    prevIndex,
+    prevTerm,
+    entries,
+    commit: core.commit,
     ...(trusted ? { trusted: progress.trustedReport } : {}),
   });
   if (trusted) progress.trustDue = false;

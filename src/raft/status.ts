@@ -10,8 +10,20 @@ export function raftStatus(core: Core): RaftStatus {
     progress.set(replica, { match, next, state, active, learner, suspect: suspicion !== undefined });
   }
   return {
-    replica: core.replica, role: core.role, term: core.term, vote: core.vote, leader: core.leader, commit: core.commit, applied: core.applied,
-    firstIndex: log.firstIndex, lastIndex: log.lastIndex, persistedIndex: log.persisted, configuration, transferee: core.transferee,
-    uncommittedBytes: core.uncommittedBytes, suspect: core.isSuspect, progress,
+    replica: core.replica,
+    role: core.role,
+    term: core.term,
+    vote: core.vote,
+    leader: core.leader,
+    commit: core.commit,
+    applied: core.applied,
+    firstIndex: log.firstIndex,
+    lastIndex: log.lastIndex,
+    persistedIndex: log.persisted,
+    configuration,
+    transferee: core.transferee,
+    uncommittedBytes: core.uncommittedBytes,
+    suspect: core.isSuspect,
+    progress,
   };
 }

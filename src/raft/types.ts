@@ -62,22 +62,35 @@ interface Envelope {
  * pre-vote and in the answer that grants it: there it is the term that the election would have.
  */
 export type Message =
-  | (Envelope & { readonly type: "pre-vote" | "vote"; readonly lastIndex: number; readonly lastTerm: number;
-      /** A transfer of leadership: stickiness to the leader does not apply. */ readonly transfer: boolean })
+  | (Envelope & {
+      readonly type: "pre-vote" | "vote";
+      readonly lastIndex: number;
+      readonly lastTerm: number;
+      /** A transfer of leadership: stickiness to the leader does not apply. */ readonly transfer: boolean;
+    })
   | (Envelope & { readonly type: "pre-vote-response" | "vote-response"; readonly granted: boolean })
-  | (Envelope & { readonly type: "append"; readonly prevIndex: number; readonly prevTerm: number; readonly entries: readonly Entry[]; readonly commit: number;
+  | (Envelope & {
+      readonly type: "append";
+      readonly prevIndex: number;
+      readonly prevTerm: number;
+      readonly entries: readonly Entry[];
+      readonly commit: number;
       /** The suspect report (see append-response) that the receiver may forget once it has accepted this append. 32 bits; absent: none. A codec must carry it. */
-      readonly trusted?: number })
-  | (Envelope & { readonly type: "append-response";
+      readonly trusted?: number;
+    })
+  | (Envelope & {
+      readonly type: "append-response";
       /** Accepted: the last index that is durable here and equal to the leader's. Rejected: the refused prevIndex. */ readonly index: number;
       readonly rejected: boolean;
-      /** Rejected: where the follower's log may meet the leader's, and the term there. */ readonly hintIndex: number; readonly hintTerm: number;
+      /** Rejected: where the follower's log may meet the leader's, and the term there. */ readonly hintIndex: number;
+      readonly hintTerm: number;
       /**
        * The sender is suspect (its disk lost what it had acknowledged): it must be counted nowhere. The
        * number names this report, drawn anew in each life, 32 bits; absent: not suspect. A codec must carry it.
        */
-      readonly suspect?: number })
-  | (Envelope & { readonly type: "heartbeat"; readonly commit: number; /** ReadIndex round; 0: none. */ readonly context: number })
+      readonly suspect?: number;
+    })
+  | (Envelope & { readonly type: "heartbeat"; readonly commit: number /** ReadIndex round; 0: none. */; readonly context: number })
   | (Envelope & { readonly type: "heartbeat-response"; readonly context: number })
   /** Sent by the shell when all chunks have arrived and are durable: the follower's raft installs it. */
   | (Envelope & { readonly type: "snapshot"; readonly meta: SnapshotMeta })
