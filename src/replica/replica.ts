@@ -55,7 +55,7 @@ export class Replica {
   private installing = false;
   private received: SnapshotFile | undefined;
 
-  private constructor(options: ReplicaOptions, machine: Machine, tailConfiguration: Configuration | undefined) {
+  private constructor(options: ReplicaOptions, machine: Machine, tailConfiguration: Configuration) {
     const { recovered } = options.log;
     this.group = options.group;
     this.log = options.log;
@@ -466,10 +466,10 @@ export class Replica {
  * The configuration as of the entry before the tail that recovery left in memory: the newest one
  * among the older entries on disk, else the snapshot's.
  */
-async function configurationBefore(log: GroupLog): Promise<Configuration | undefined> {
+async function configurationBefore(log: GroupLog): Promise<Configuration> {
   const { entries, firstIndex, snapshot, lastIndex } = log.recovered;
   const end = entries[0]?.index ?? lastIndex + 1;
-  let found: Configuration | undefined;
+  let found = snapshot.configuration;
   for (let at = Math.max(firstIndex, snapshot.index + 1); at < end; ) {
     const older = await log.read(at, end - 1, limits.snapshotStepBytes);
     for (const entry of older) if (entry.kind === EntryKind.configuration) found = decodeConfiguration(entry.data);

@@ -51,6 +51,7 @@ export class Controller {
       this.configure(replica);
     }
     this.removeStrays(state);
+    this.replaceDiscarded(state);
     this.placement.announceSelf(state);
   }
 
@@ -63,7 +64,7 @@ export class Controller {
   private openOwn(state: SystemState): void {
     for (const group of state.groups.values()) {
       const mine = group.replicas.find((replica) => replica.node === this.node.nodeId);
-      if (mine === undefined || this.node.groups.get(group.group) !== undefined) continue;
+      if (mine === undefined || this.node.groups.get(group.group) !== undefined || this.isDiscarded(group.group, mine.replica)) continue;
       this.node.groups.create(group.group, mine.replica, group.initialVoters).catch((error: unknown) => {
         this.node.platform.logger.warn("a replica could not be made", { group: group.group, error: String(error) });
       });
@@ -78,6 +79,20 @@ export class Controller {
     const reply = decodeReply(replica.machine.query(queryBytes({ kind: "summary" })));
     if (!reply.ok || reply.result.kind !== "summary" || reply.result.summary.maxBytes === maxBytes) return;
     replica.propose(commandBytes({ kind: "configure", maxBytes, historyMs: limits.historyMs, historyBytes: limits.historyBytesMax }), undefined);
+  }
+
+  /** Its hard state was lost in both copies: it may have voted and does not know it, so it never acts again. */
+  private isDiscarded(group: GroupId, replica: ReplicaId): boolean {
+    return this.node.storage.discarded.some((lost) => lost.group === group && (lost.replica === replica || lost.replica === 0));
+  }
+
+  /** A discarded replica's place is given up; the group then gets another one, under a new id. */
+  private replaceDiscarded(state: SystemState): void {
+    for (const { group: id } of this.node.storage.discarded) {
+      const group = state.groups.get(id);
+      const mine = group?.replicas.find((replica) => replica.node === this.node.nodeId);
+      if (group !== undefined && mine !== undefined && group.replicas.length > 1 && this.isDiscarded(id, mine.replica)) this.placement.dropOwnReplica(group);
+    }
   }
 
   private removeStrays(state: SystemState): void {

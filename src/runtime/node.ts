@@ -121,6 +121,9 @@ export class UnumNode {
       if (identity.value.removed === true) throw removedError();
       storage = await openStorage({ disk, clock, checksum, prng: new Prng(hexOf(random.bytes(16))), logger, ...(options.storage === undefined ? {} : { settings: options.storage }) });
       for (const line of storage.report) logger.info(line);
+      if (storage.discarded.some((lost) => lost.group === systemGroup)) {
+        throw new UnumError("CORRUPT", "The system group's term and vote are damaged in both copies. Remove the directory, so that the node joins as a new one.");
+      }
       if (identity.value.created === true && !storage.groups.has(systemGroup)) {
         throw new UnumError("CORRUPT", "This data directory has lost its write-ahead log. Remove the directory, so that the node joins as a new one.");
       }

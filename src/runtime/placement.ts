@@ -1,7 +1,7 @@
 import { UnumError, defaultGroup, systemGroup } from "../base/index.ts";
 import type { GroupId, NodeId } from "../base/index.ts";
 import { decodeReply, noEnvelope, systemCommandBytes } from "../machine/index.ts";
-import type { SystemCommand, SystemNode, SystemState } from "../machine/index.ts";
+import type { SystemCommand, SystemGroup, SystemNode, SystemState } from "../machine/index.ts";
 import type { UnumNode } from "./node.ts";
 
 const proposeMs = 5_000;
@@ -124,6 +124,19 @@ export class Placement {
       (error: unknown) => {
         this.announcing = false;
         this.node.platform.logger.debug("the change of address was not agreed to; it is tried again", { error: String(error) });
+      },
+    );
+  }
+
+  dropOwnReplica(group: SystemGroup): void {
+    if (this.busy) return;
+    this.busy = true;
+    const nodes = group.replicas.map((replica) => replica.node).filter((node) => node !== this.node.nodeId);
+    this.propose({ kind: "set-replicas", group: group.group, version: group.version, nodes }).then(
+      () => this.settled(),
+      (error: unknown) => {
+        this.node.platform.logger.debug("a discarded replica's place was not given up yet", { group: group.group, error: String(error) });
+        this.settled();
       },
     );
   }
