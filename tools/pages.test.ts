@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import * as base from "../src/base/index.ts";
-import { pathOf } from "./files.ts";
+import { pathOf, readTree } from "./files.ts";
 import { formatLimit, limitTexts, makePages } from "./pages.ts";
+import { codeOf, scanTokens } from "./tidy/tokens.ts";
 
 const pages = makePages(base);
 
@@ -20,6 +21,15 @@ describe("generated pages", () => {
   it("fail when a limit has no reason of its own", () => {
     const source = readFileSync(pathOf("src/base/limits.ts"), "utf8").replace(/\/\*\* Bytes of a key[^*]*\*\//, "");
     expect(() => limitTexts(base.limits, source)).toThrow("the limit keyBytesMax has no comment of its own");
+  });
+
+  it("promise no limit that nothing enforces", () => {
+    const tree = readTree(["src"], (path) => path.endsWith(".ts") && !path.includes(".test.") && path !== "src/base/limits.ts");
+    const words = new Set([...tree.values()].flatMap((text) => codeOf(scanTokens(text)).map((token) => token.text)));
+    expect(Object.keys(base.limits).filter((name) => !words.has(name))).toEqual([]);
+    // The same for codes: the page of an error that is never given misleads. FENCED waits for claims.
+    const text = [...tree].flatMap(([path, source]) => (path === "src/base/errors.ts" ? [] : [source])).join("\n");
+    expect(Object.keys(base.errorTable).filter((code) => !text.includes(`"${code}"`))).toEqual(["FENCED"]);
   });
 
   it("measure as a reader does", () => {

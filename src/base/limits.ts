@@ -55,7 +55,7 @@ export const limits = {
   historyBytesMax: 128 * MiB,
   /** Data of a keyspace (`maxBytes`). At the limit puts answer OVER_QUOTA. */
   keyspaceBytesMax: 2048 * MiB,
-  /** The shortest lease, as etcd's with its default timings. Shorter ones are granted this. */
+  /** The shortest lease, as etcd's with its default timings. Shorter: a handle refuses it with INVALID_ARGUMENT, the machine itself grants this much. */
   leaseSecondsMin: 2,
   /** The longest lease, as etcd's. Longer: INVALID_ARGUMENT. */
   leaseSecondsMax: 9_000_000_000,
@@ -67,6 +67,6 @@ export const limits = {
   walSegmentBytes: 64 * MiB,
   /** Members of a cluster. Group 0 names them all; beyond it joining is refused with OVERLOADED. */
   membersMax: 1024,
-  /** Groups per node: each costs memory and a place in every heartbeat frame. More: OVERLOADED. */
+  /** Groups of a cluster: each costs memory and a place in every heartbeat frame. More: OVERLOADED. */
   groupsMax: 4096,
 } as const;
