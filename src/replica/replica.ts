@@ -22,6 +22,11 @@ export interface ReplicaOptions {
   readonly snapshotLogBytes?: number;
 }
 
+interface OlderConfiguration {
+  readonly index: number;
+  readonly configuration: Configuration;
+}
+
 /** Entries behind a snapshot that are kept for followers that lag; each is a turn's batch. */
 const tailEntriesMax = 2_000;
 
@@ -55,7 +60,7 @@ export class Replica {
   private installing = false;
   private received: SnapshotFile | undefined;
 
-  private constructor(options: ReplicaOptions, machine: Machine, tailConfiguration: Configuration) {
+  private constructor(options: ReplicaOptions, machine: Machine, older: readonly OlderConfiguration[]) {
     const { recovered } = options.log;
     this.group = options.group;
     this.log = options.log;
@@ -72,7 +77,7 @@ export class Replica {
       terms: recovered.terms,
       firstIndex: recovered.firstIndex,
       lastIndex: recovered.lastIndex,
-      configuration: tailConfiguration,
+      configurations: older,
       applied: recovered.snapshot.index,
       electionTicks: options.electionTicks,
       heartbeatTicks: 1,
@@ -87,7 +92,7 @@ export class Replica {
   static async open(options: ReplicaOptions): Promise<Replica> {
     const file = options.log.snapshot;
     const machine = file === undefined ? options.factory.create() : await loadMachine(file, options.factory);
-    return new Replica(options, machine, await configurationBefore(options.log));
+    return new Replica(options, machine, await olderConfigurations(options.log));
   }
 
   get id(): ReplicaId {
@@ -462,19 +467,17 @@ export class Replica {
   }
 }
 
-/**
- * The configuration as of the entry before the tail that recovery left in memory: the newest one
- * among the older entries on disk, else the snapshot's.
- */
-async function configurationBefore(log: GroupLog): Promise<Configuration> {
+/** The configurations in the log that are older than the tail which recovery left in memory. */
+async function olderConfigurations(log: GroupLog): Promise<readonly OlderConfiguration[]> {
   const { entries, firstIndex, snapshot, lastIndex } = log.recovered;
   const end = entries[0]?.index ?? lastIndex + 1;
-  let found = snapshot.configuration;
+  const found: OlderConfiguration[] = [];
   for (let at = Math.max(firstIndex, snapshot.index + 1); at < end; ) {
     const older = await log.read(at, end - 1, limits.snapshotStepBytes);
-    for (const entry of older) if (entry.kind === EntryKind.configuration) found = decodeConfiguration(entry.data);
-    at += older.length;
-    if (older.length === 0) break;
+    for (const { data, index, kind } of older) {
+      at = index + 1;
+      if (kind === EntryKind.configuration) found.push({ index, configuration: decodeConfiguration(data) });
+    }
   }
   return found;
 }

@@ -84,8 +84,6 @@ export class Groups {
   private async once(group: GroupId, open: () => Promise<Replica | undefined>): Promise<Replica | undefined> {
     const existing = this.replicas.get(group);
     if (existing !== undefined) return existing;
-    // What is on disk and could not be opened is not written over: an operator decides.
-    if (this.options.storage.groups.has(group)) return undefined;
     let made = this.opening.get(group);
     if (made === undefined) {
       made = open().finally(() => this.opening.delete(group));
