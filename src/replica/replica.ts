@@ -8,6 +8,9 @@ import type { GroupLog, SnapshotFile } from "../storage/index.ts";
 import { Applier } from "./applier.ts";
 import { Proposals } from "./proposals.ts";
 import { Reads } from "./reads.ts";
+import { lostLeadership, notLeader, refused } from "./refusals.ts";
+import { olderConfigurations } from "./recovered.ts";
+import type { OlderConfiguration } from "./recovered.ts";
 import { Snapshots, loadMachine } from "./snapshots.ts";
 import type { ReadWaiter, ReplicaHost, ReplicaStatus, Waiter } from "./types.ts";
 
@@ -20,11 +23,6 @@ export interface ReplicaOptions {
   readonly electionTicks: number;
   /** Log bytes after which a snapshot is due; the last snapshot's size when that is larger. */
   readonly snapshotLogBytes?: number;
-}
-
-interface OlderConfiguration {
-  readonly index: number;
-  readonly configuration: Configuration;
 }
 
 /** Entries behind a snapshot that are kept for followers that lag; each is a turn's batch. */
@@ -261,7 +259,7 @@ export class Replica {
       const result = this.raft.propose(batch.data);
       if (result.accepted) this.proposals.proposed(result.index, result.term, batch);
       else {
-        const error = this.refusal(result.reason);
+        const error = refused(result.reason, this.group, this.raft.term);
         for (const waiter of batch.waiters) waiter?.fail(error);
       }
     }
@@ -317,7 +315,7 @@ export class Replica {
     if (lost) {
       this.machine.follow();
       this.proposals.refuse(() => this.notLeader());
-      this.proposals.abandon(() => this.lostLeadership());
+      this.proposals.abandon(() => lostLeadership(this.group));
       this.reads.failAll(() => this.notLeader());
     }
     this.host.changed(this);
@@ -379,7 +377,7 @@ export class Replica {
     this.received = undefined;
     this.installing = true;
     this.applier.reset(meta.index, meta.term);
-    this.proposals.abandon(() => this.lostLeadership());
+    this.proposals.abandon(() => lostLeadership(this.group));
     let durable = false;
     let machine: Machine | undefined;
     const finish = (): void => {
@@ -413,7 +411,7 @@ export class Replica {
     const text = cause instanceof Error ? cause.message : String(cause);
     this.failure = new UnumError(upgrade ? "UPGRADE_REQUIRED" : "MACHINE_FAILED", `group ${this.group} stopped on this node: ${text}`, { cause });
     this.proposals.refuse(() => this.notLeader());
-    this.proposals.abandon(() => this.lostLeadership());
+    this.proposals.abandon(() => lostLeadership(this.group));
     this.reads.failAll(() => this.notLeader());
     this.host.stopped(this, this.failure);
   }
@@ -446,38 +444,6 @@ export class Replica {
   }
 
   private notLeader(): UnumError {
-    return new UnumError("NOT_LEADER", undefined, { details: { group: this.group, leader: this.raft.leader, term: this.raft.term } });
+    return notLeader(this.group, this.raft.term);
   }
-
-  private lostLeadership(): UnumError {
-    return new UnumError("UNKNOWN_OUTCOME", "The leader was replaced before the command was committed; it may still be.", { details: { group: this.group } });
-  }
-
-  private refusal(reason: string): UnumError {
-    switch (reason) {
-      case "overloaded":
-        return new UnumError("OVERLOADED", "Too many bytes are proposed and not yet committed in this group.");
-      case "too-large":
-        return new UnumError("TOO_LARGE");
-      case "transferring":
-        return new UnumError("NOT_LEADER", "Leadership is being handed over.", { details: { group: this.group } });
-      default:
-        return this.notLeader();
-    }
-  }
-}
-
-/** The configurations in the log that are older than the tail which recovery left in memory. */
-async function olderConfigurations(log: GroupLog): Promise<readonly OlderConfiguration[]> {
-  const { entries, firstIndex, snapshot, lastIndex } = log.recovered;
-  const end = entries[0]?.index ?? lastIndex + 1;
-  const found: OlderConfiguration[] = [];
-  for (let at = Math.max(firstIndex, snapshot.index + 1); at < end; ) {
-    const older = await log.read(at, end - 1, limits.snapshotStepBytes);
-    for (const { data, index, kind } of older) {
-      at = index + 1;
-      if (kind === EntryKind.configuration) found.push({ index, configuration: decodeConfiguration(data) });
-    }
-  }
-  return found;
 }

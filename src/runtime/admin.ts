@@ -8,7 +8,7 @@ import type { AdminRequest, AdminResponse, ClusterStatus, GroupStatus, LeaderTra
 import type { Call } from "./connection.ts";
 import { memberNotFound } from "./controller.ts";
 import type { Member } from "./directory.ts";
-import { asUnumError } from "./node.ts";
+import { asUnumError } from "./failure.ts";
 import type { UnumNode } from "./node.ts";
 import { featureLevel, isLoopback } from "./options.ts";
 

@@ -6,8 +6,8 @@ import type { Call } from "./connection.ts";
 import type { Bootstrap, NodeCard } from "./identity.ts";
 import { decodeMembership } from "./membership.ts";
 import type { Membership, MembershipAnswer, MembershipRequest } from "./membership.ts";
+import { asUnumError } from "./failure.ts";
 import type { UnumNode } from "./node.ts";
-import { asUnumError } from "./node.ts";
 
 /** A member's answers to nodes that are none yet. */
 export class Joins {

@@ -1,8 +1,8 @@
 import { Reader, UnumError, Writer, systemGroup } from "../base/index.ts";
 import type { GroupId } from "../base/index.ts";
 import type { Call } from "./connection.ts";
+import { asUnumError } from "./failure.ts";
 import type { UnumNode } from "./node.ts";
-import { asUnumError } from "./node.ts";
 import { Placement } from "./placement.ts";
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;

@@ -1,25 +1,28 @@
-import { Prng, UnumError, defaultGroup, systemGroup } from "../base/index.ts";
+import { Prng, UnumError, defaultGroup, hexEncode, systemGroup } from "../base/index.ts";
 import type { ClusterId, GroupId, NodeId, ReplicaId } from "../base/index.ts";
 import { keyspaceFactory, systemFactory } from "../machine/index.ts";
 import { formatAddress } from "../ports/index.ts";
 import type { Platform, Timer } from "../ports/index.ts";
 import type { Entry, Message } from "../raft/index.ts";
 import type { Replica, ReplicaHost } from "../replica/index.ts";
-import { lockDataDirectory, openStorage } from "../storage/index.ts";
 import type { SnapshotFile, Storage } from "../storage/index.ts";
 import { protocolVersion } from "../wire/index.ts";
-import type { Carrier, ConnectionPurpose, Hello, Push } from "../wire/index.ts";
+import type { Carrier, ConnectionPurpose, Hello } from "../wire/index.ts";
 import { Admin } from "./admin.ts";
+import { Announcements } from "./announcements.ts";
 import { Backups } from "./backups.ts";
 import type { Call } from "./connection.ts";
 import { Controller } from "./controller.ts";
+import { openDirectory } from "./data-directory.ts";
+import type { DataDirectory } from "./data-directory.ts";
 import { Directory } from "./directory.ts";
 import { Entrance } from "./entrance.ts";
+import { asUnumError } from "./failure.ts";
 import { Gate } from "./gate.ts";
 import { Groups } from "./groups.ts";
 import { Hints } from "./hints.ts";
-import { IdentityStore, removedError } from "./identity.ts";
-import type { Bootstrap, NodeCard } from "./identity.ts";
+import { removedError } from "./identity.ts";
+import type { Bootstrap, IdentityStore, NodeCard } from "./identity.ts";
 import { Joins } from "./joins.ts";
 import { Keyspaces } from "./keyspaces.ts";
 import { Kickoff } from "./kickoff.ts";
@@ -30,6 +33,7 @@ import { checkOptions, featureLevel } from "./options.ts";
 import type { NodeOptions } from "./options.ts";
 import { Router } from "./router.ts";
 import { Transfers } from "./transfers.ts";
+import { Vigil } from "./vigil.ts";
 import { Watches } from "./watches.ts";
 
 /**
@@ -60,7 +64,9 @@ export class UnumNode {
   private readonly admin: Admin;
   private readonly backups: Backups;
   private readonly controller: Controller;
+  private readonly announcements: Announcements;
   private readonly keyspaces: Keyspaces;
+  private readonly vigil: Vigil;
   private readonly kickoff: Kickoff;
   private readonly joins: Joins;
   private readonly lock: { release(): Promise<void> };
@@ -69,17 +75,15 @@ export class UnumNode {
   private turnQueued = false;
   private stopping: Promise<void> | undefined;
   private settleClosed: (error?: UnumError) => void = () => undefined;
-  private lastTickMs: number;
 
-  private constructor(platform: Platform, options: NodeOptions, lock: { release(): Promise<void> }, storage: Storage, identity: IdentityStore) {
+  private constructor(platform: Platform, options: NodeOptions, { identity, lock, storage }: DataDirectory) {
     this.platform = platform;
     this.options = { ...options, name: options.name === "" ? `node-${identity.value.node.slice(0, 6)}` : options.name };
     this.lock = lock;
     this.storage = storage;
     this.identity = identity;
     this.startedMs = platform.clock.now();
-    this.lastTickMs = this.startedMs;
-    this.prng = new Prng(hexOf(platform.random.bytes(16)));
+    this.prng = new Prng(hexEncode(platform.random.bytes(16)));
     this.closed = new Promise((resolve, reject) => {
       this.settleClosed = (error) => (error === undefined ? resolve() : reject(error));
     });
@@ -91,6 +95,8 @@ export class UnumNode {
     this.hints = new Hints({ clock: platform.clock, prng: this.prng.fork("hints"), isConnected: (node) => this.links.isConnected(node), followersOf: (node) => this.followersOf(node) });
     this.links = this.makeLinks();
     this.transfers = new Transfers({ ...this.context(), replica: (group) => this.groups.get(group), sendBulk: (to, frame) => this.links.sendBulk(to, frame) });
+    this.announcements = new Announcements(() => this.directory, this.leaders);
+    this.vigil = new Vigil({ ...this.context(), storage, replicas: () => this.groups.all(), electionTimeoutMs: options.electionTicks * options.tickMs });
     this.watches = new Watches();
     this.router = new Router(this);
     this.admin = new Admin(this);
@@ -113,26 +119,14 @@ export class UnumNode {
    */
   static async start(platform: Platform, options: NodeOptions): Promise<UnumNode> {
     checkOptions(options);
-    const { clock, checksum, disk, logger, random } = platform;
-    const lock = await lockDataDirectory(disk);
-    let storage: Storage | undefined;
+    const directory = await openDirectory(platform, options);
     try {
-      const identity = await IdentityStore.open(disk, random);
-      if (identity.value.removed === true) throw removedError();
-      storage = await openStorage({ disk, clock, checksum, prng: new Prng(hexOf(random.bytes(16))), logger, ...(options.storage === undefined ? {} : { settings: options.storage }) });
-      for (const line of storage.report) logger.info(line);
-      if (storage.discarded.some((lost) => lost.group === systemGroup)) {
-        throw new UnumError("CORRUPT", "The system group's term and vote are damaged in both copies. Remove the directory, so that the node joins as a new one.");
-      }
-      if (identity.value.created === true && !storage.groups.has(systemGroup)) {
-        throw new UnumError("CORRUPT", "This data directory has lost its write-ahead log. Remove the directory, so that the node joins as a new one.");
-      }
-      const node = new UnumNode(platform, options, lock, storage, identity);
+      const node = new UnumNode(platform, options, directory);
       await node.open();
       return node;
     } catch (error) {
-      await storage?.close();
-      await lock.release();
+      await directory.storage.close();
+      await directory.lock.release();
       throw error;
     }
   }
@@ -231,8 +225,8 @@ export class UnumNode {
       backup: (call) => this.backups.handle(call),
       membership: (call) => this.joins.handle(call, this.membership),
       watch: (call) => this.watch(call),
-      leaderHint: (group) => this.leaderHint(group),
-      greeting: () => this.greeting(),
+      leaderHint: (group) => this.announcements.hint(group),
+      greeting: () => this.announcements.greeting(),
     });
   }
 
@@ -313,7 +307,7 @@ export class UnumNode {
       return;
     }
     this.controller.systemChanged(state);
-    this.gate.push(this.membersPush());
+    this.gate.push(this.announcements.members());
     this.gate.retry();
   }
 
@@ -325,32 +319,8 @@ export class UnumNode {
   }
 
   private leaderLearned(group: GroupId, term: number, node: NodeId | undefined): void {
-    this.gate.push({ kind: "leader", group, term, node, address: node === undefined ? "" : this.addressOf(node) });
+    this.gate.push(this.announcements.leader(group, term, node));
     if (node !== undefined) this.gate.retry();
-  }
-
-  addressOf(node: NodeId): string {
-    return this.directory?.members().get(node)?.address ?? "";
-  }
-
-  private leaderHint(group: GroupId): Readonly<Record<string, unknown>> {
-    const known = this.leaders.all().get(group);
-    return { group, term: known?.term ?? 0, ...(known?.node === undefined ? {} : { leader: known.node, address: this.addressOf(known.node) }) };
-  }
-
-  private membersPush(): Push {
-    const members = [...(this.directory?.members().values() ?? [])].map(({ node, name, address }) => ({ node, name, address }));
-    return { kind: "members", members };
-  }
-
-  /** What a new client is told first: who the members are, and who leads what. */
-  private greeting(): Push[] {
-    const pushes: Push[] = [this.membersPush()];
-    for (const [group, leader] of this.leaders.all()) {
-      if (leader.node === undefined || group === systemGroup) continue;
-      pushes.push({ kind: "leader", group, term: leader.term, node: leader.node, address: this.addressOf(leader.node) });
-    }
-    return pushes;
   }
 
   private followersOf(node: NodeId): Replica[] {
@@ -384,10 +354,9 @@ export class UnumNode {
 
   private tick(): void {
     if (this.isStopping) return;
-    const now = this.platform.clock.now();
     this.ticker = this.platform.clock.after(this.options.tickMs, () => this.tick());
     try {
-      this.watchOverLeadership(now);
+      this.vigil.look();
       this.groups.tick();
       this.transfers.tick();
       this.controller.tick();
@@ -395,21 +364,6 @@ export class UnumNode {
       this.schedule();
     } catch (error) {
       this.fatal(asUnumError(error));
-    }
-    this.lastTickMs = now;
-  }
-
-  /** A leader whose disk or loop hangs for an election timeout hands over, although its heartbeats still go out. */
-  private watchOverLeadership(now: number): void {
-    const timeoutMs = this.options.electionTicks * this.options.tickMs;
-    const since = this.storage.writingSince;
-    const diskHangs = since !== undefined && now - since > timeoutMs;
-    const loopHung = now - this.lastTickMs > timeoutMs;
-    if (!diskHangs && !loopHung) return;
-    for (const replica of this.groups.all()) {
-      if (!replica.isLeader || replica.configuration.voters.length < 2) continue;
-      this.platform.logger.warn("leadership is given up: the node was stuck", { group: replica.group, disk: diskHangs });
-      replica.handOver();
     }
   }
 
@@ -490,16 +444,4 @@ export class UnumNode {
     if (this.leaders.get(defaultGroup) === undefined) return false;
     return data === undefined || data.applied >= data.commit;
   }
-}
-
-function hexOf(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
-  return text;
-}
-
-export function asUnumError(error: unknown): UnumError {
-  if (error instanceof UnumError) return error;
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return new UnumError("NODE_STOPPED", `The node stopped because of an unexpected fault: ${text}`, { cause: error });
 }
