@@ -18,6 +18,7 @@ export interface ApplyMeta {
 export interface Machine {
   /** Which machine: stands in snapshots, so that a file is never loaded into another kind. */
   readonly kind: string;
+  /** The reply does not change afterwards, but shares its buffer with others: copy what is kept. The command's bytes are not kept. */
   apply(command: Uint8Array, meta: ApplyMeta): Uint8Array;
   /** A read of the applied state. Bytes in, bytes out; a bad request is an error reply. */
   query(request: Uint8Array): Uint8Array;
@@ -86,7 +87,9 @@ export class UpgradeRequired extends Error {
 export interface WatchableMachine extends Machine {
   /**
    * Opens a watch. `request` is an encoded watch request. `onReady` is called (once, until the next
-   * `take`) when there is something to take; never from within `watch` or `take`.
+   * `take`) when there is something to take; never from within `watch` or `take`, always from within
+   * `publish` or `work`. What the history already holds may be taken at once, without waiting for it.
+   * Throws `MalformedBytes` or `UpgradeRequired`.
    */
   watch(request: Uint8Array, onReady: () => void): Watcher;
   /** Tells the watchers what the last entry's commands changed. Called once per applied entry. */
@@ -100,7 +103,8 @@ export interface Watcher {
   /**
    * Encoded changes in order of revision, at least one when there is any and about `maxBytes` at most;
    * a revision is never split. Encodings are shared between watchers: do not change them.
-   * `ended`: no more will come, the reply bytes say why (COMPACTED).
+   * `more`: take again, `onReady` is not called for the rest; a page may be empty and have more behind it.
+   * `ended`: no more will come, the reply bytes say why (COMPACTED, with `compactRevision`).
    */
   take(maxBytes: number): { readonly items: readonly Uint8Array[]; readonly more: boolean; readonly ended?: Uint8Array };
   /** Everything up to this revision has been taken: a later watch may resume at + 1. */

@@ -28,7 +28,7 @@ const compare: fc.Arbitrary<Compare> = fc.oneof(
   fc.record({ key, end: key, target: fc.constant("lease" as const), relation, number: fc.constant(0), lease, value: fc.constant(none) }),
   fc.record({ key, end: key, target: fc.constant("value" as const), relation, number: fc.constant(0), lease: fc.constant(0n), value }),
 );
-const { operation, txn } = fc.letrec<{ operation: Operation; txn: Extract<Operation, { kind: "txn" }> }>((tie) => ({
+const { txn } = fc.letrec<{ operation: Operation; txn: Extract<Operation, { kind: "txn" }> }>((tie) => ({
   operation: fc.oneof({ depthSize: "small", maxDepth: 3 }, put, remove, range, tie("txn")),
   txn: fc.record({
     kind: fc.constant("txn" as const), compare: fc.array(compare, { maxLength: 3 }),

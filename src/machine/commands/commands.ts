@@ -1,4 +1,4 @@
-import { MalformedBytes, Reader, Writer, unreachable } from "../../base/index.ts";
+import { MalformedBytes, type Reader, Writer, unreachable } from "../../base/index.ts";
 import { UpgradeRequired } from "../types.ts";
 import { envelopeBytes, Kind, PutFlag, WatchFlag } from "./kinds.ts";
 import { decodeOperationBody, encodeOperation, knownFlags } from "./operations.ts";

@@ -75,7 +75,10 @@ export interface EnqueueOperation {
 
 export type Operation = PutOperation | DeleteOperation | RangeOperation | TxnOperation | EnqueueOperation;
 
-/** True when every key in the range satisfies it; a missing single key has version, create, mod and lease 0 and satisfies no comparison of values but is-not-equal as etcd has it. */
+/**
+ * True when every key in the range satisfies it. Where there is no key, version, create, mod and lease
+ * count as 0, and no comparison of values holds, not even not-equal, as in etcd.
+ */
 export interface Compare extends KeyRange {
   readonly target: "version" | "create" | "mod" | "value" | "lease";
   readonly relation: "equal" | "not-equal" | "greater" | "less";
@@ -155,6 +158,7 @@ export type Query =
   | TxnOperation
   | { readonly kind: "lease"; readonly lease: bigint; readonly keys: boolean }
   | { readonly kind: "leases" }
+  /** The hash of the entries as of a revision, 0 the newest. The hash of all state is what a checkpoint replies. */
   | { readonly kind: "hash"; readonly revision: number }
   | { readonly kind: "summary" };
 

@@ -1,6 +1,6 @@
 import { emptyBytes, limits, OrderedMap } from "../../base/index.ts";
 import { refusal, type Refusal } from "../refusal.ts";
-import { Hash, Mixer } from "../hash.ts";
+import { Hash, type Mixer } from "../hash.ts";
 import { History } from "./history.ts";
 import { Records } from "./records.ts";
 

@@ -1,4 +1,4 @@
-import { type OrderedMap, type MapCursor, type Reader, type Writer } from "../../base/index.ts";
+import type { OrderedMap, MapCursor, Reader, Writer } from "../../base/index.ts";
 import { Section, type SectionSource } from "../snapshot.ts";
 import type { Lease, LeaseState } from "./state.ts";
 
