@@ -359,6 +359,7 @@ export class UnumNode {
       this.vigil.look();
       this.groups.tick();
       this.transfers.tick();
+      this.watches.tick(this.platform.clock.now(), this.groups.all(), 3 * this.options.electionTicks);
       this.controller.tick();
       this.gate.retry();
       this.schedule();

@@ -7,6 +7,8 @@ import { toWireError } from "../wire/index.ts";
 import type { Call, ServerConnection, ServerStream } from "./connection.ts";
 
 const takeBytesMax = 256 * 1024;
+/** Well within the time that history is kept. */
+const progressEveryMs = 30_000;
 
 /**
  * The watches that this node serves, from its applied state: a follower as well as the leader.
@@ -16,6 +18,8 @@ const takeBytesMax = 256 * 1024;
 export class Watches {
   private readonly streams = new Map<GroupId, Set<WatchStream>>();
   private readonly ready = new Set<WatchStream>();
+  private progressMs = 0;
+  private readonly leaderlessTicks = new Map<GroupId, number>();
 
   get count(): number {
     let count = 0;
@@ -39,6 +43,21 @@ export class Watches {
     streams.add(stream);
     call.connection.stream(call, stream);
     this.ready.add(stream);
+  }
+
+  /**
+   * Called with every tick. Tells quiet watches how far they are, so that they can resume from there.
+   * A node that hears of no leader for `leaderlessTicksMax` may be cut off: its watches go on elsewhere.
+   */
+  tick(nowMs: number, replicas: Iterable<Replica>, leaderlessTicksMax: number): void {
+    for (const { group, leader } of replicas) {
+      const ticks = leader === 0 ? (this.leaderlessTicks.get(group) ?? 0) + 1 : 0;
+      this.leaderlessTicks.set(group, ticks);
+      if (ticks === leaderlessTicksMax) this.end(group, new UnumError("UNAVAILABLE", "This node hears of no leader; the watch goes on elsewhere."));
+    }
+    if (nowMs - this.progressMs < progressEveryMs) return;
+    this.progressMs = nowMs;
+    for (const streams of this.streams.values()) for (const stream of streams) stream.tellProgress();
   }
 
   remove(stream: WatchStream): void {
@@ -82,6 +101,7 @@ export class WatchStream implements ServerStream {
   private readonly id: number;
   private creditBytes: number = limits.streamCreditBytes;
   private started = false;
+  private toldRevision = 0;
 
   constructor(owner: Watches, call: Call, group: GroupId) {
     this.owner = owner;
@@ -107,7 +127,7 @@ export class WatchStream implements ServerStream {
     if (!this.started) {
       this.started = true;
       // An empty change says where the watch begins: a write after this answer is always seen.
-      this.connection.item(this.id, startItem(watcher));
+      this.connection.item(this.id, emptyChange(watcher.startRevision - 1));
     }
     while (this.creditBytes > 0) {
       const { items, more, ended } = watcher.take(Math.min(this.creditBytes, takeBytesMax));
@@ -124,14 +144,24 @@ export class WatchStream implements ServerStream {
     }
   }
 
+  /** An empty change: everything up to its revision has been sent. Only when nothing waits to be sent. */
+  tellProgress(): void {
+    const { watcher } = this;
+    if (watcher === undefined || !this.started || this.creditBytes <= 0 || watcher.progress <= this.toldRevision) return;
+    this.pump();
+    if (this.watcher === undefined || this.creditBytes <= 0) return;
+    this.toldRevision = watcher.progress;
+    this.connection.item(this.id, emptyChange(watcher.progress));
+  }
+
   end(error: UnumError): void {
     this.cancel();
     this.connection.end(this.id, { ok: false, error: toWireError(error) });
   }
 }
 
-function startItem(watcher: Watcher): Uint8Array {
+function emptyChange(revision: number): Uint8Array {
   const writer = new Writer(32);
-  encodeWatchChange(writer, { revision: watcher.startRevision - 1, events: [] });
+  encodeWatchChange(writer, { revision, events: [] });
   return writer.take();
 }
