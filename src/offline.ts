@@ -12,9 +12,14 @@ async function withDirectory<T>(data: string, work: (platform: OfflinePlatform) 
 }
 
 export function restore(request: {
-  readonly backup: AsyncIterable<Uint8Array>; readonly data: string; readonly name: string | undefined; readonly advertise: string | undefined;
+  readonly backup: AsyncIterable<Uint8Array>;
+  readonly data: string;
+  readonly name: string | undefined;
+  readonly advertise: string | undefined;
 }): Promise<RestoreReport> {
-  return withDirectory(request.data, (platform) => restoreDirectory(platform, request.backup, { name: request.name ?? "", address: request.advertise ?? "" }));
+  return withDirectory(request.data, (platform) =>
+    restoreDirectory(platform, request.backup, { name: request.name ?? "", address: request.advertise ?? "" }),
+  );
 }
 
 export function plan(request: { readonly data: string }): Promise<RecoveryPlan> {

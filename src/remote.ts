@@ -21,7 +21,12 @@ function endpointOf(url: string): string {
   const endpoint = url.startsWith("unum://") ? url.slice("unum://".length).replace(/\/$/, "") : url;
   if (parseAddress(endpoint) === undefined) {
     const other = /^[a-z]+:\/\//.exec(url)?.[0];
-    throw new UnumError("INVALID_ARGUMENT", other === undefined || other === "unum://" ? `"${url}" is no endpoint; write unum://host:port.` : `"${other}" is not built yet; this version connects to unum:// only.`);
+    throw new UnumError(
+      "INVALID_ARGUMENT",
+      other === undefined || other === "unum://"
+        ? `"${url}" is no endpoint; write unum://host:port.`
+        : `"${other}" is not built yet; this version connects to unum:// only.`,
+    );
   }
   return endpoint;
 }

@@ -62,7 +62,11 @@ export class Proposals {
     if (pending === undefined) return undefined;
     this.pending.delete(index);
     if (pending.term === term) return pending.waiters;
-    failAll(pending.waiters, () => new UnumError("NOT_LEADER", "The entry was replaced by a newer leader's; the command was not applied.", { outcome: "not-applied" }));
+    failAll(
+      pending.waiters,
+      () =>
+        new UnumError("NOT_LEADER", "The entry was replaced by a newer leader's; the command was not applied.", { outcome: "not-applied" }),
+    );
     return undefined;
   }
 

@@ -8,7 +8,9 @@ export function notLeader(group: GroupId, term: number): UnumError {
 }
 
 export function lostLeadership(group: GroupId): UnumError {
-  return new UnumError("UNKNOWN_OUTCOME", "The leader was replaced before the command was committed; it may still be.", { details: { group } });
+  return new UnumError("UNKNOWN_OUTCOME", "The leader was replaced before the command was committed; it may still be.", {
+    details: { group },
+  });
 }
 
 /** Why raft did not take a proposal. */

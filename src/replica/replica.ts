@@ -134,7 +134,8 @@ export class Replica {
   tick(): void {
     if (this.failure !== undefined) return;
     this.raft.tick();
-    if (this.isServing) for (const command of this.machine.due(this.leaderTime())) this.proposals.add(command, undefined, this.host.clock.wall());
+    if (this.isServing)
+      for (const command of this.machine.due(this.leaderTime())) this.proposals.add(command, undefined, this.host.clock.wall());
     this.host.dirty(this);
   }
 
@@ -245,7 +246,10 @@ export class Replica {
   process(budgetMs: number): void {
     if (this.failure !== undefined) return;
     this.flushProposals();
-    this.reads.ask((context) => this.raft.readIndex(context), () => this.notLeader());
+    this.reads.ask(
+      (context) => this.raft.readIndex(context),
+      () => this.notLeader(),
+    );
     for (let ready = this.raft.takeReady(); ready !== undefined; ready = this.raft.takeReady()) this.handle(ready);
     this.noticeChanges();
     if (!this.installing) this.apply(budgetMs);
@@ -271,7 +275,8 @@ export class Replica {
     else if (ready.hardState !== undefined || ready.entries.length > 0) {
       for (const entry of ready.entries) this.observe(entry);
       this.log.append({ hardState: ready.hardState, entries: ready.entries }, () => this.persisted(ready));
-    } else if (ready.messagesAfterPersist.length > 0 || ready.number > 0) this.log.append({ hardState: undefined, entries: [] }, () => this.persisted(ready));
+    } else if (ready.messagesAfterPersist.length > 0 || ready.number > 0)
+      this.log.append({ hardState: undefined, entries: [] }, () => this.persisted(ready));
     if (ready.trusted) this.log.trust();
     if (ready.committed.length > 0) {
       this.applier.add(ready.committed);
@@ -295,7 +300,11 @@ export class Replica {
     try {
       this.raft.supply(to, await this.log.read(from, this.raft.status().lastIndex, maxBytes));
     } catch (error) {
-      this.host.logger.warn("old entries could not be read; the follower gets a snapshot", { group: this.group, from, error: String(error) });
+      this.host.logger.warn("old entries could not be read; the follower gets a snapshot", {
+        group: this.group,
+        from,
+        error: String(error),
+      });
       this.raft.fetchFailed(to);
     }
     this.host.dirty(this);
@@ -357,7 +366,8 @@ export class Replica {
     this.applier.done(entry);
     this.host.entryApplied?.(this, entry);
     (this.machine as Partial<WatchableMachine>).publish?.();
-    if (this.isLeader && entry.term === this.raft.term && entry.kind === EntryKind.normal && entry.data.length === 0) this.machine.lead(this.leaderTime());
+    if (this.isLeader && entry.term === this.raft.term && entry.kind === EntryKind.normal && entry.data.length === 0)
+      this.machine.lead(this.leaderTime());
   }
 
   leaderTime(): LeaderTime {
@@ -409,7 +419,9 @@ export class Replica {
     if (this.failure !== undefined) return;
     const upgrade = cause instanceof Error && cause.name === "UpgradeRequired";
     const text = cause instanceof Error ? cause.message : String(cause);
-    this.failure = new UnumError(upgrade ? "UPGRADE_REQUIRED" : "MACHINE_FAILED", `group ${this.group} stopped on this node: ${text}`, { cause });
+    this.failure = new UnumError(upgrade ? "UPGRADE_REQUIRED" : "MACHINE_FAILED", `group ${this.group} stopped on this node: ${text}`, {
+      cause,
+    });
     this.proposals.refuse(() => this.notLeader());
     this.proposals.abandon(() => lostLeadership(this.group));
     this.reads.failAll(() => this.notLeader());

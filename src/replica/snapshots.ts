@@ -76,7 +76,11 @@ export class Snapshots {
         }
       }
     } catch (error) {
-      if (!this.cancel.aborted) this.host.logger.error("snapshot failed; the log is kept and another is tried later", { group: replica.group, error: String(error) });
+      if (!this.cancel.aborted)
+        this.host.logger.error("snapshot failed; the log is kept and another is tried later", {
+          group: replica.group,
+          error: String(error),
+        });
       for (const to of this.wanted.keys()) replica.snapshotFailed(to);
       this.wanted.clear();
     } finally {

@@ -4,7 +4,16 @@ import { decodeReply, queryBytes } from "../machine/index.ts";
 import type { SystemGroup } from "../machine/index.ts";
 import type { Replica } from "../replica/index.ts";
 import { Method, decodeAdminRequest, decodeAdminResponse, encodeAdminRequest, encodeAdminResponse } from "../wire/index.ts";
-import type { AdminRequest, AdminResponse, ClusterStatus, GroupStatus, LeaderTransfer, MemberStatus, NodeStatus, ReplicaReport } from "../wire/index.ts";
+import type {
+  AdminRequest,
+  AdminResponse,
+  ClusterStatus,
+  GroupStatus,
+  LeaderTransfer,
+  MemberStatus,
+  NodeStatus,
+  ReplicaReport,
+} from "../wire/index.ts";
 import type { Call } from "./connection.ts";
 import { memberNotFound } from "./controller.ts";
 import type { Member } from "./directory.ts";
@@ -63,7 +72,7 @@ export class Admin {
     const member = this.node.directory?.find(nameOrId);
     if (member === undefined) throw memberNotFound(nameOrId);
     const before = this.describe(member, null, new Set());
-    await this.node.removeMember(member.node, remainingMs(call, this.node));
+    await this.node.controller.removeNode(member.node, remainingMs(call, this.node));
     return { ...before, state: "removed" };
   }
 
@@ -94,8 +103,9 @@ export class Admin {
     const replica = this.node.groups.get(group);
     const { clock } = this.node.platform;
     const deadline = clock.now() + Math.min(timeoutMs, 5_000);
-    const target = to === undefined ? (replica === undefined ? undefined : this.node.successorOf(replica)) : this.replicaOn(group, to);
-    if (replica === undefined || target === undefined) throw new UnumError("INVALID_ARGUMENT", `No other voter of group ${group} can take over now.`);
+    const target = to === undefined ? (replica === undefined ? undefined : this.node.controller.successorOf(replica)) : this.replicaOn(group, to);
+    if (replica === undefined || target === undefined)
+      throw new UnumError("INVALID_ARGUMENT", `No other voter of group ${group} can take over now.`);
     if (!replica.configuration.voters.includes(target)) throw new UnumError("INVALID_ARGUMENT", "Only a voter can lead.");
     replica.transfer(target);
     while (clock.now() < deadline) {
@@ -117,26 +127,50 @@ export class Admin {
     for (const replica of node.groups.all()) replicas.push(this.report(replica));
     replicas.sort((a, b) => a.group - b.group);
     return {
-      node: node.nodeId, name: options.name, address: node.address, zone: options.zone,
-      cluster: node.identity.value.cluster ?? "", version: options.version, featureLevel,
-      insecure: options.insecure && !isLoopback(options.listen.host), ephemeral: options.ephemeral,
+      node: node.nodeId,
+      name: options.name,
+      address: node.address,
+      zone: options.zone,
+      cluster: node.identity.value.cluster ?? "",
+      version: options.version,
+      featureLevel,
+      insecure: options.insecure && !isLoopback(options.listen.host),
+      ephemeral: options.ephemeral,
       uptimeMs: Math.round(node.platform.clock.now() - node.startedMs),
-      memoryBytes: options.residentBytes(), memoryBudgetBytes: options.memoryBudgetBytes,
+      memoryBytes: options.residentBytes(),
+      memoryBudgetBytes: options.memoryBudgetBytes,
       diskFreeBytes: await node.platform.disk.freeBytes(),
-      clients: node.gate.clients, watches: node.watches.count, clockOffsetMs: null,
-      operations: { ...node.gate.counters }, replicas,
+      clients: node.gate.clients,
+      watches: node.watches.count,
+      clockOffsetMs: null,
+      operations: { ...node.gate.counters },
+      replicas,
     };
   }
 
   private report(replica: Replica): ReplicaReport {
     const status = replica.status();
     const learner = !status.configuration.voters.includes(status.replica) && !status.configuration.outgoing.includes(status.replica);
-    const role = replica.failure !== undefined ? "stopped" : learner && status.role === "follower" ? "learner" : (status.role as ReplicaReport["role"]);
+    const role =
+      replica.failure !== undefined
+        ? "stopped"
+        : learner && status.role === "follower"
+          ? "learner"
+          : (status.role as ReplicaReport["role"]);
     return {
-      group: replica.group, name: this.nameOf(replica.group), replica: status.replica, role, term: status.term,
+      group: replica.group,
+      name: this.nameOf(replica.group),
+      replica: status.replica,
+      role,
+      term: status.term,
       leader: status.leader === 0 ? null : (this.node.directory?.nodeOf(replica.group, status.leader) ?? null),
-      commit: status.commit, applied: status.applied, lastIndex: status.lastIndex, revision: status.revision,
-      suspect: status.suspect, logBytes: status.logBytes, memoryBytes: status.memoryBytes,
+      commit: status.commit,
+      applied: status.applied,
+      lastIndex: status.lastIndex,
+      revision: status.revision,
+      suspect: status.suspect,
+      logBytes: status.logBytes,
+      memoryBytes: status.memoryBytes,
     };
   }
 
@@ -148,7 +182,11 @@ export class Admin {
     if (member.node === this.node.nodeId) return this.nodeStatus();
     if (!this.node.links.isConnected(member.node)) return null;
     try {
-      const answer = await this.node.router.ask(member.node, { method: Method.admin, group: systemGroup, body: encodeAdminRequest({ op: "node-status" }) }, askMs);
+      const answer = await this.node.router.ask(
+        member.node,
+        { method: Method.admin, group: systemGroup, body: encodeAdminRequest({ op: "node-status" }) },
+        askMs,
+      );
       return decodeAdminResponse("node-status", answer).node;
     } catch (error) {
       this.node.platform.logger.debug("a member did not report in time", { node: member.node, error: String(error) });
@@ -159,12 +197,23 @@ export class Admin {
   private describe(member: Member, report: NodeStatus | null, voters: ReadonlySet<NodeId>): MemberStatus {
     const self = member.node === this.node.nodeId;
     const silent = this.node.links.silentMs(member.node);
-    const role = voters.has(member.node) ? "voter" : this.node.directory?.nodesOf(systemGroup).includes(member.node) === true ? "learner" : "none";
+    const role = voters.has(member.node)
+      ? "voter"
+      : this.node.directory?.nodesOf(systemGroup).includes(member.node) === true
+        ? "learner"
+        : "none";
     const up = self || report !== null;
     return {
-      node: member.node, name: member.name, address: member.address, zone: member.zone, role,
-      state: up ? "up" : "down", downMs: up ? null : Number.isFinite(silent) ? Math.round(silent) : Math.round(this.node.platform.clock.now() - this.node.startedMs),
-      ephemeral: member.ephemeral, featureLevel: member.featureLevel, report,
+      node: member.node,
+      name: member.name,
+      address: member.address,
+      zone: member.zone,
+      role,
+      state: up ? "up" : "down",
+      downMs: up ? null : Number.isFinite(silent) ? Math.round(silent) : Math.round(this.node.platform.clock.now() - this.node.startedMs),
+      ephemeral: member.ephemeral,
+      featureLevel: member.featureLevel,
+      report,
     };
   }
 
@@ -190,28 +239,49 @@ export class Admin {
     const data = groups.find((group) => group.group === defaultGroup);
     const node = await this.nodeStatus();
     return {
-      cluster: node.cluster, node: node.node, name: node.name, featureLevel,
+      cluster: node.cluster,
+      node: node.node,
+      name: node.name,
+      featureLevel,
       insecure: members.some((member) => member.report?.insecure === true),
-      revision: data?.revision ?? 0, voters: data?.voters.length ?? 0, votersUp: data?.votersUp ?? 0,
+      revision: data?.revision ?? 0,
+      voters: data?.voters.length ?? 0,
+      votersUp: data?.votersUp ?? 0,
       quorum: groups.length > 0 && groups.every((group) => group.quorum),
       canLose: groups.length === 0 ? 0 : Math.min(...groups.map((group) => group.canLose)),
-      members, groups,
+      members,
+      groups,
     };
   }
 
   private groupStatus(group: SystemGroup, members: readonly MemberStatus[], up: ReadonlySet<string>): GroupStatus {
-    const reports = members.flatMap((member) => (member.report?.replicas ?? []).filter((report) => report.group === group.group).map((report) => ({ node: member.node, report })));
+    const reports = members.flatMap((member) =>
+      (member.report?.replicas ?? []).filter((report) => report.group === group.group).map((report) => ({ node: member.node, report })),
+    );
     const leading = reports.filter(({ report }) => report.role === "leader").sort((a, b) => b.report.term - a.report.term)[0];
     const best = leading?.report ?? reports.map(({ report }) => report).sort((a, b) => b.applied - a.applied)[0];
-    const voters = this.node.groups.get(group.group) === undefined ? group.replicas.slice(0, group.wanted).map(({ node }) => node) : this.votersOf(group.group);
+    const voters =
+      this.node.groups.get(group.group) === undefined
+        ? group.replicas.slice(0, group.wanted).map(({ node }) => node)
+        : this.votersOf(group.group);
     const votersUp = voters.filter((id) => up.has(id)).length;
     const needed = Math.floor(voters.length / 2) + 1;
     const fill = this.fill(group.group);
     return {
-      group: group.group, name: this.nameOf(group.group), leader: leading?.node ?? null, term: best?.term ?? 0,
-      commit: best?.commit ?? 0, applied: best?.applied ?? 0, revision: best?.revision ?? 0,
-      voters, learners: group.replicas.map(({ node }) => node).filter((id) => !voters.includes(id)), votersUp,
-      quorum: voters.length > 0 && votersUp >= needed, canLose: Math.max(0, votersUp - needed), ...fill, writesStopped: false,
+      group: group.group,
+      name: this.nameOf(group.group),
+      leader: leading?.node ?? null,
+      term: best?.term ?? 0,
+      commit: best?.commit ?? 0,
+      applied: best?.applied ?? 0,
+      revision: best?.revision ?? 0,
+      voters,
+      learners: group.replicas.map(({ node }) => node).filter((id) => !voters.includes(id)),
+      votersUp,
+      quorum: voters.length > 0 && votersUp >= needed,
+      canLose: Math.max(0, votersUp - needed),
+      ...fill,
+      writesStopped: false,
     };
   }
 

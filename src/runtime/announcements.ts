@@ -39,6 +39,10 @@ export class Announcements {
   /** For NOT_LEADER: { group, term, leader, address } as far as they are known. */
   hint(group: GroupId): Readonly<Record<string, unknown>> {
     const known = this.leaders.all().get(group);
-    return { group, term: known?.term ?? 0, ...(known?.node === undefined ? {} : { leader: known.node, address: this.addressOf(known.node) }) };
+    return {
+      group,
+      term: known?.term ?? 0,
+      ...(known?.node === undefined ? {} : { leader: known.node, address: this.addressOf(known.node) }),
+    };
   }
 }

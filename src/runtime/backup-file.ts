@@ -62,9 +62,10 @@ export class BackupReader {
     } catch (cause) {
       throw new UnumError("CORRUPT", "The file is no backup of Unum.", { cause });
     }
-    if (manifest.magic !== backupMagic || !Array.isArray(manifest.keyspaces)) throw new UnumError("CORRUPT", "The file is no backup of Unum.");
-    if (manifest.version !== backupVersion) throw new UnumError("DATA_DIR_FORMAT", `The backup has format version ${manifest.version}; this build reads ${backupVersion}.`);
+    if (manifest.magic !== backupMagic || !Array.isArray(manifest.keyspaces))
+      throw new UnumError("CORRUPT", "The file is no backup of Unum.");
+    if (manifest.version !== backupVersion)
+      throw new UnumError("DATA_DIR_FORMAT", `The backup has format version ${manifest.version}; this build reads ${backupVersion}.`);
     return manifest as BackupManifest;
   }
 }
-

@@ -32,7 +32,8 @@ export class Backups {
     for (const name of names) {
       const group = state.keyspaces.get(name);
       if (group === undefined) throw new UnumError("NOT_FOUND", `There is no keyspace "${name}".`);
-      if (this.node.groups.get(group) === undefined) throw new UnumError("UNSUPPORTED", `This node holds no copy of keyspace "${name}"; ask one that does.`);
+      if (this.node.groups.get(group) === undefined)
+        throw new UnumError("UNSUPPORTED", `This node holds no copy of keyspace "${name}"; ask one that does.`);
       sources.push({ name, group });
     }
     const stream = new BackupStream(this.node, call);
@@ -72,12 +73,15 @@ class BackupStream implements ServerStream {
         open.push({ name, revision: replica.machine.revision, source: replica.machine.snapshot() });
       }
       const manifest: BackupManifest = {
-        magic: backupMagic, version: backupVersion, cluster: this.node.identity.value.cluster ?? "",
+        magic: backupMagic,
+        version: backupVersion,
+        cluster: this.node.identity.value.cluster ?? "",
         keyspaces: open.map(({ name, revision }) => ({ name, revision })),
       };
       await this.record(utf8Encode(JSON.stringify(manifest)));
       for (const { source } of open) {
-        for (let chunk = source.next(chunkBytes); chunk !== undefined && !this.cancelled; chunk = source.next(chunkBytes)) if (chunk.length > 0) await this.record(chunk);
+        for (let chunk = source.next(chunkBytes); chunk !== undefined && !this.cancelled; chunk = source.next(chunkBytes))
+          if (chunk.length > 0) await this.record(chunk);
         await this.record(new Uint8Array(0));
       }
       connection.end(request.id, { ok: true, body: new Uint8Array(0) });
@@ -103,7 +107,8 @@ class BackupStream implements ServerStream {
     const reply = decodeReply(await this.node.router.ask(leader, { method: Method.query, group, body }, 5_000));
     const deadline = clock.now() + 10_000;
     while (replica.machine.revision < reply.revision) {
-      if (clock.now() > deadline) throw new UnumError("TIMEOUT", "This node did not catch up with the leader in time.", { outcome: "not-applied" });
+      if (clock.now() > deadline)
+        throw new UnumError("TIMEOUT", "This node did not catch up with the leader in time.", { outcome: "not-applied" });
       await new Promise<void>((resolve) => void clock.after(10, resolve));
     }
     return replica;

@@ -1,6 +1,15 @@
 import { MalformedBytes, UnumError, limits } from "../base/index.ts";
 import {
-  FrameType, Slab, decodeCancel, decodeCredit, decodeRequest, encodeEnd, encodeErrorResponse, encodeItem, encodeOkResponse, toWireError,
+  FrameType,
+  Slab,
+  decodeCancel,
+  decodeCredit,
+  decodeRequest,
+  encodeEnd,
+  encodeErrorResponse,
+  encodeItem,
+  encodeOkResponse,
+  toWireError,
 } from "../wire/index.ts";
 import type { Answer, Carrier, Request } from "../wire/index.ts";
 
@@ -147,9 +156,12 @@ export class ServerConnection {
     this.calls.set(request.id, call);
     this.requestBytes += request.body.length;
     if (request.body.length > limits.requestBytesMax) call.fail(new UnumError("TOO_LARGE"));
-    else if (this.calls.size > limits.connectionRequestsMax) call.fail(new UnumError("OVERLOADED", `More than ${limits.connectionRequestsMax} requests are in flight on this connection.`));
-    else if (this.requestBytes > limits.connectionBytesMax) call.fail(new UnumError("OVERLOADED", `More than ${limits.connectionBytesMax} bytes of requests are in flight on this connection.`));
-    else if (this.streams.size > limits.connectionStreamsMax) call.fail(new UnumError("OVERLOADED", `More than ${limits.connectionStreamsMax} streams are open on this connection.`));
+    else if (this.calls.size > limits.connectionRequestsMax)
+      call.fail(new UnumError("OVERLOADED", `More than ${limits.connectionRequestsMax} requests are in flight on this connection.`));
+    else if (this.requestBytes > limits.connectionBytesMax)
+      call.fail(new UnumError("OVERLOADED", `More than ${limits.connectionBytesMax} bytes of requests are in flight on this connection.`));
+    else if (this.streams.size > limits.connectionStreamsMax)
+      call.fail(new UnumError("OVERLOADED", `More than ${limits.connectionStreamsMax} streams are open on this connection.`));
     else this.handlers.onRequest(call);
   }
 

@@ -78,7 +78,10 @@ export class Controller {
     this.configured.set(replica.group, replica.term);
     const reply = decodeReply(replica.machine.query(queryBytes({ kind: "summary" })));
     if (!reply.ok || reply.result.kind !== "summary" || reply.result.summary.maxBytes === maxBytes) return;
-    replica.propose(commandBytes({ kind: "configure", maxBytes, historyMs: limits.historyMs, historyBytes: limits.historyBytesMax }), undefined);
+    replica.propose(
+      commandBytes({ kind: "configure", maxBytes, historyMs: limits.historyMs, historyBytes: limits.historyBytesMax }),
+      undefined,
+    );
   }
 
   /** Its hard state was lost in both copies: it may have voted and does not know it, so it never acts again. */
@@ -91,7 +94,8 @@ export class Controller {
     for (const { group: id } of this.node.storage.discarded) {
       const group = state.groups.get(id);
       const mine = group?.replicas.find((replica) => replica.node === this.node.nodeId);
-      if (group !== undefined && mine !== undefined && group.replicas.length > 1 && this.isDiscarded(id, mine.replica)) this.placement.dropOwnReplica(group);
+      if (group !== undefined && mine !== undefined && group.replicas.length > 1 && this.isDiscarded(id, mine.replica))
+        this.placement.dropOwnReplica(group);
     }
   }
 
@@ -120,7 +124,9 @@ export class Controller {
     const { clock } = this.node.platform;
     const deadline = clock.now() + 2_000;
     while (clock.now() < deadline) {
-      const leading = [...this.node.groups.all()].filter((replica) => replica.isLeader && replica.failure === undefined && this.successorOf(replica) !== undefined);
+      const leading = [...this.node.groups.all()].filter(
+        (replica) => replica.isLeader && replica.failure === undefined && this.successorOf(replica) !== undefined,
+      );
       if (leading.length === 0) return;
       for (const replica of leading) {
         const successor = this.successorOf(replica);

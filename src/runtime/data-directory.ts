@@ -24,10 +24,16 @@ export async function openDirectory(platform: Omit<Platform, "streams">, options
     storage = await openStorage({ disk, clock, checksum, prng: new Prng(hexEncode(random.bytes(16))), logger, ...settings });
     for (const line of storage.report) logger.info(line);
     if (storage.discarded.some((lost) => lost.group === systemGroup)) {
-      throw new UnumError("CORRUPT", "The system group's term and vote are damaged in both copies. Remove the directory, so that the node joins as a new one.");
+      throw new UnumError(
+        "CORRUPT",
+        "The system group's term and vote are damaged in both copies. Remove the directory, so that the node joins as a new one.",
+      );
     }
     if (identity.value.created === true && !storage.groups.has(systemGroup)) {
-      throw new UnumError("CORRUPT", "This data directory has lost its write-ahead log. Remove the directory, so that the node joins as a new one.");
+      throw new UnumError(
+        "CORRUPT",
+        "This data directory has lost its write-ahead log. Remove the directory, so that the node joins as a new one.",
+      );
     }
     return { lock, storage, identity };
   } catch (error) {

@@ -39,7 +39,11 @@ export class Entrance {
     try {
       this.listener = await this.options.streams.listen(address, (stream) => this.accept(stream));
     } catch (cause) {
-      throw new UnumError("PORT_IN_USE", `Cannot listen on ${address.host}:${address.port}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      throw new UnumError(
+        "PORT_IN_USE",
+        `Cannot listen on ${address.host}:${address.port}: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { cause },
+      );
     }
     return this.listener.address;
   }

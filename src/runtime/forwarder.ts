@@ -1,7 +1,17 @@
 import { UnumError } from "../base/index.ts";
 import type { NodeId } from "../base/index.ts";
 import type { Clock, Logger, Streams, Timer } from "../ports/index.ts";
-import { FrameType, decodeEnd, decodeItem, decodePush, decodeResponse, encodeCancel, encodeCredit, encodeRequestFrame, fromWireError } from "../wire/index.ts";
+import {
+  FrameType,
+  decodeEnd,
+  decodeItem,
+  decodePush,
+  decodeResponse,
+  encodeCancel,
+  encodeCredit,
+  encodeRequestFrame,
+  fromWireError,
+} from "../wire/index.ts";
 import type { Answer, Carrier, Hello, Push, Request } from "../wire/index.ts";
 import { openConnection } from "./handshake.ts";
 
@@ -106,7 +116,9 @@ export class Forwarder {
       (cause: unknown) => {
         this.dialing = false;
         this.queue = [];
-        this.failAll(() => new UnumError("UNAVAILABLE", `Node ${this.node} at ${this.address} cannot be reached; nothing was sent to it.`, { cause }));
+        this.failAll(
+          () => new UnumError("UNAVAILABLE", `Node ${this.node} at ${this.address} cannot be reached; nothing was sent to it.`, { cause }),
+        );
       },
     );
   }
@@ -143,7 +155,10 @@ export class Forwarder {
         }
       }
     } catch (error) {
-      this.options.logger.warn("an answer of another node cannot be read; its connection is closed", { node: this.node, error: String(error) });
+      this.options.logger.warn("an answer of another node cannot be read; its connection is closed", {
+        node: this.node,
+        error: String(error),
+      });
       this.carrier?.destroy();
     }
   }
@@ -168,7 +183,10 @@ export class Forwarder {
     this.waiting.clear();
     if (all.length === 0) return;
     const error = makeError();
-    const answer: Answer = { ok: false, error: { code: error.code, message: error.message, outcome: error.outcome, retry: error.retry, details: error.details } };
+    const answer: Answer = {
+      ok: false,
+      error: { code: error.code, message: error.message, outcome: error.outcome, retry: error.retry, details: error.details },
+    };
     for (const { call, stream } of all) {
       call?.fail(error);
       stream?.onEnd(answer);

@@ -119,7 +119,8 @@ export class Gate {
     const { body, group } = call.request;
     if (group === systemGroup) {
       // Its commands are the runtime's own; handles have other methods for what they may ask of it.
-      if (!call.connection.principal.startsWith("node:")) throw new UnumError("UNSUPPORTED", "The system group takes no commands of clients.");
+      if (!call.connection.principal.startsWith("node:"))
+        throw new UnumError("UNSUPPORTED", "The system group takes no commands of clients.");
     } else {
       const refusal = admitCommand(body);
       if (refusal !== undefined) {
@@ -209,7 +210,10 @@ export class Gate {
 
   close(): void {
     this.push({ kind: "leaving" });
-    const error = new UnumError("NODE_STOPPED", "The node has stopped; the request was not proposed.", { outcome: "not-applied", retry: "safe" });
+    const error = new UnumError("NODE_STOPPED", "The node has stopped; the request was not proposed.", {
+      outcome: "not-applied",
+      retry: "safe",
+    });
     for (const call of this.waiting.splice(0)) call.fail(error);
     for (const connection of [...this.connections]) connection.close();
     this.connections.clear();

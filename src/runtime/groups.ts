@@ -98,7 +98,11 @@ export class Groups {
     const { electionTicks, factory, host, logger, prng, snapshotLogBytes } = this.options;
     try {
       const replica = await Replica.open({
-        group, log, factory: factory(group), host, electionTicks,
+        group,
+        log,
+        factory: factory(group),
+        host,
+        electionTicks,
         prng: prng.fork(`group ${group} replica ${log.recovered.replica}`),
         ...(snapshotLogBytes === undefined ? {} : { snapshotLogBytes }),
       });

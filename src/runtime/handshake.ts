@@ -1,6 +1,6 @@
 import { UnumError } from "../base/index.ts";
 import { parseAddress } from "../ports/index.ts";
-import type { Clock, Streams } from "../ports/index.ts";
+import type { Clock, Stream, Streams } from "../ports/index.ts";
 import { FrameType, StreamCarrier, decodeRefused, decodeWelcome, encodeHello, fromWireError } from "../wire/index.ts";
 import type { Carrier, CarrierHandlers, Hello } from "../wire/index.ts";
 
@@ -24,7 +24,7 @@ export async function openConnection(
   if (address === undefined) throw new UnumError("INVALID_ARGUMENT", `"${target}" is no address; write host:port.`);
   const { clock, streams } = environment;
   const started = clock.now();
-  let stream;
+  let stream: Stream;
   try {
     stream = await streams.dial(address, { timeoutMs, purpose: hello.purpose });
   } catch (cause) {
@@ -35,7 +35,12 @@ export async function openConnection(
   return new Promise((resolve, reject) => {
     const timer = clock.after(left, () => {
       carrier.destroy();
-      reject(new UnumError("TIMEOUT", `${target} accepted the connection and did not answer in ${timeoutMs} ms.`, { outcome: "not-applied", retry: "safe" }));
+      reject(
+        new UnumError("TIMEOUT", `${target} accepted the connection and did not answer in ${timeoutMs} ms.`, {
+          outcome: "not-applied",
+          retry: "safe",
+        }),
+      );
     });
     carrier.handle({
       onFrame: (frame) => {
@@ -49,7 +54,9 @@ export async function openConnection(
           resolve({ carrier: new RelayedCarrier(carrier, relay), welcome });
         } catch (error) {
           carrier.destroy();
-          reject(error instanceof UnumError ? error : new UnumError("MALFORMED", `${target} does not speak Unum's protocol.`, { cause: error }));
+          reject(
+            error instanceof UnumError ? error : new UnumError("MALFORMED", `${target} does not speak Unum's protocol.`, { cause: error }),
+          );
         }
       },
       onDrain: () => undefined,

@@ -35,7 +35,10 @@ export class Hints {
   onBroken(node: NodeId): void {
     if (this.timers.has(node)) return;
     const delay = this.host.prng.between(delayMsMin, delayMsMax);
-    this.timers.set(node, this.host.clock.after(delay, () => this.campaign(node)));
+    this.timers.set(
+      node,
+      this.host.clock.after(delay, () => this.campaign(node)),
+    );
   }
 
   /** It could not be made again: nobody listens there. */
@@ -56,7 +59,11 @@ export class Hints {
     this.disown(node);
     const replicas = this.host.followersOf(node);
     for (const replica of replicas.slice(0, batchGroups)) replica.campaign();
-    if (replicas.length > batchGroups) this.timers.set(node, this.host.clock.after(batchPauseMs, () => this.campaign(node)));
+    if (replicas.length > batchGroups)
+      this.timers.set(
+        node,
+        this.host.clock.after(batchPauseMs, () => this.campaign(node)),
+      );
   }
 
   onBack(node: NodeId): void {

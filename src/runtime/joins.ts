@@ -66,7 +66,11 @@ export class Joins {
       if (other.name !== card.name) continue;
       // A new directory takes the place of a dead member of the same name, never of a live one.
       const alive = other.node === this.node.nodeId || this.node.links.isConnected(other.node);
-      if (alive) throw new UnumError("NAME_IN_USE", `A live member at ${other.address} has the name "${card.name}". Choose another name, or remove that member first.`);
+      if (alive)
+        throw new UnumError(
+          "NAME_IN_USE",
+          `A live member at ${other.address} has the name "${card.name}". Choose another name, or remove that member first.`,
+        );
       await this.node.router.propose(systemGroup, systemCommandBytes(noEnvelope, { kind: "remove-node", node: other.node }), 5_000);
     }
     await this.node.router.propose(systemGroup, systemCommandBytes(noEnvelope, { kind: "register-node", ...card }), 5_000);
@@ -76,11 +80,20 @@ export class Joins {
     const state = this.node.directory?.state;
     const system = state?.groups.get(systemGroup);
     const mine = system?.replicas.find((replica) => replica.node === node);
-    if (state === undefined || system === undefined || mine === undefined) throw new UnumError("UNAVAILABLE", "The node is registered and not placed yet; ask again.");
+    if (state === undefined || system === undefined || mine === undefined)
+      throw new UnumError("UNAVAILABLE", "The node is registered and not placed yet; ask again.");
     return {
       initialVoters: system.initialVoters,
       replicas: system.replicas.map(({ replica, node: holder }) => ({ replica, node: holder })),
-      members: [...state.nodes.values()].map(({ node: id, name, address, zone, incarnation, ephemeral, featureLevel }) => ({ node: id, name, address, zone, incarnation, ephemeral, featureLevel })),
+      members: [...state.nodes.values()].map(({ node: id, name, address, zone, incarnation, ephemeral, featureLevel }) => ({
+        node: id,
+        name,
+        address,
+        zone,
+        incarnation,
+        ephemeral,
+        featureLevel,
+      })),
       replica: mine.replica,
     };
   }

@@ -24,7 +24,8 @@ export class Keyspaces {
     const create = reader.u8() !== 0;
     const name = reader.text();
     reader.finish();
-    if (!namePattern.test(name)) throw new UnumError("INVALID_ARGUMENT", `A keyspace's name is 1 to 63 letters, digits, ".", "_" or "-"; "${name}" is not.`);
+    if (!namePattern.test(name))
+      throw new UnumError("INVALID_ARGUMENT", `A keyspace's name is 1 to 63 letters, digits, ".", "_" or "-"; "${name}" is not.`);
     const known = this.node.directory?.state?.keyspaces.get(name);
     if (known !== undefined) call.reply(groupBytes(known));
     else if (this.node.groups.get(systemGroup)?.isServing !== true) this.node.gate.elsewhere(call);

@@ -1,7 +1,16 @@
 import type { GroupId, NodeId, Prng } from "../base/index.ts";
 import type { Clock, Logger, Streams } from "../ports/index.ts";
 import type { Message } from "../raft/index.ts";
-import { FrameType, decodeGroupMessage, decodeHeartbeats, encodeGoodbye, encodeGroupMessage, encodeHeartbeats, heartbeatOf, messageOf } from "../wire/index.ts";
+import {
+  FrameType,
+  decodeGroupMessage,
+  decodeHeartbeats,
+  encodeGoodbye,
+  encodeGroupMessage,
+  encodeHeartbeats,
+  heartbeatOf,
+  messageOf,
+} from "../wire/index.ts";
 import type { Carrier, ConnectionPurpose, Heartbeat, Hello } from "../wire/index.ts";
 import { PeerConnection } from "./peer.ts";
 
@@ -69,8 +78,18 @@ export class Links {
       onOpen: () => options.onBack(node),
       onFrame: ignore,
     });
-    const entries = new PeerConnection(options, node, address, "entries", { onBroken: ignore, onLost: ignore, onOpen: ignore, onFrame: ignore });
-    const bulk = new PeerConnection(options, node, address, "bulk", { onBroken: ignore, onLost: ignore, onOpen: ignore, onFrame: (frame) => options.onBulkAnswer(node, frame) });
+    const entries = new PeerConnection(options, node, address, "entries", {
+      onBroken: ignore,
+      onLost: ignore,
+      onOpen: ignore,
+      onFrame: ignore,
+    });
+    const bulk = new PeerConnection(options, node, address, "bulk", {
+      onBroken: ignore,
+      onLost: ignore,
+      onOpen: ignore,
+      onFrame: (frame) => options.onBulkAnswer(node, frame),
+    });
     this.peers.set(node, { control, entries, bulk, heartbeats: [], lastHeardMs: Number.NEGATIVE_INFINITY });
     control.dial();
     entries.dial();

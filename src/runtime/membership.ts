@@ -14,7 +14,12 @@ export type MembershipRequest =
   | { readonly op: "join"; readonly card: NodeCard };
 
 export type MembershipAnswer =
-  | { readonly op: "discover"; readonly card: NodeCard; readonly cluster: ClusterId | null; /** The proposal that this node makes or has accepted. */ readonly accepted: FormingProposal | null }
+  | {
+      readonly op: "discover";
+      readonly card: NodeCard;
+      readonly cluster: ClusterId | null /** The proposal that this node makes or has accepted. */;
+      readonly accepted: FormingProposal | null;
+    }
   | { readonly op: "accept"; readonly accepted: boolean }
   | { readonly op: "join"; readonly cluster: ClusterId; readonly bootstrap: Bootstrap };
 
@@ -204,7 +209,13 @@ export class Membership {
   /** Another node's question, while this one is no member yet. */
   async answer(request: MembershipRequest): Promise<MembershipAnswer> {
     const { identity } = this.options;
-    if (request.op === "discover") return { op: "discover", card: this.options.card(), cluster: identity.value.cluster ?? null, accepted: identity.value.accepted ?? null };
+    if (request.op === "discover")
+      return {
+        op: "discover",
+        card: this.options.card(),
+        cluster: identity.value.cluster ?? null,
+        accepted: identity.value.accepted ?? null,
+      };
     if (request.op === "join") throw new UnumError("UNAVAILABLE", "This node is no member of a cluster yet.");
     return { op: "accept", accepted: await identity.accept(request.proposal) };
   }
@@ -212,8 +223,16 @@ export class Membership {
 
 export function membershipRequest(body: MembershipRequest, remainingMs: number): Request {
   return {
-    id: 0, method: Method.membership, group: systemGroup, priority: "system", stale: false, forwarded: false,
-    remainingMs, trace: 0n, principal: "", body: utf8Encode(JSON.stringify(body)),
+    id: 0,
+    method: Method.membership,
+    group: systemGroup,
+    priority: "system",
+    stale: false,
+    forwarded: false,
+    remainingMs,
+    trace: 0n,
+    principal: "",
+    body: utf8Encode(JSON.stringify(body)),
   };
 }
 

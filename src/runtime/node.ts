@@ -1,11 +1,10 @@
-import { Prng, UnumError, defaultGroup, hexEncode, systemGroup } from "../base/index.ts";
+import { Prng, UnumError, hexEncode, systemGroup } from "../base/index.ts";
 import type { ClusterId, GroupId, NodeId, ReplicaId } from "../base/index.ts";
 import { keyspaceFactory, systemFactory } from "../machine/index.ts";
 import { formatAddress } from "../ports/index.ts";
 import type { Platform, Timer } from "../ports/index.ts";
-import type { Entry, Message } from "../raft/index.ts";
-import type { Replica, ReplicaHost } from "../replica/index.ts";
-import type { SnapshotFile, Storage } from "../storage/index.ts";
+import type { Replica } from "../replica/index.ts";
+import type { Storage } from "../storage/index.ts";
 import { protocolVersion } from "../wire/index.ts";
 import type { Carrier, ConnectionPurpose, Hello } from "../wire/index.ts";
 import { Admin } from "./admin.ts";
@@ -35,6 +34,7 @@ import { Router } from "./router.ts";
 import { Transfers } from "./transfers.ts";
 import { Vigil } from "./vigil.ts";
 import { Watches } from "./watches.ts";
+import { gateHostOf, replicaHostOf } from "./wiring.ts";
 
 /**
  * One node: its storage, its groups, its connections, and the turn that drives them. `start` opens
@@ -63,8 +63,8 @@ export class UnumNode {
   private readonly hints: Hints;
   private readonly admin: Admin;
   private readonly backups: Backups;
-  private readonly controller: Controller;
-  private readonly announcements: Announcements;
+  readonly controller: Controller;
+  readonly announcements: Announcements;
   private readonly keyspaces: Keyspaces;
   private readonly vigil: Vigil;
   private readonly kickoff: Kickoff;
@@ -90,13 +90,35 @@ export class UnumNode {
     this.closed.catch(() => undefined);
     this.kickoff = new Kickoff(platform.clock, this.prng.fork("kickoff"));
     this.leaders = new Leaders((group, leader) => this.leaderLearned(group, leader.term, leader.node));
-    this.groups = new Groups({ ...this.context(), storage, identity, electionTicks: options.electionTicks, snapshotLogBytes: options.snapshotLogBytes,
-      host: this.replicaHost(), factory: (group) => (group === systemGroup ? systemFactory() : keyspaceFactory({})), opened: (replica) => this.opened(replica) });
-    this.hints = new Hints({ clock: platform.clock, prng: this.prng.fork("hints"), isConnected: (node) => this.links.isConnected(node), followersOf: (node) => this.followersOf(node) });
+    this.groups = new Groups({
+      ...this.context(),
+      storage,
+      identity,
+      electionTicks: options.electionTicks,
+      snapshotLogBytes: options.snapshotLogBytes,
+      host: replicaHostOf(this),
+      factory: (group) => (group === systemGroup ? systemFactory() : keyspaceFactory({})),
+      opened: (replica) => this.opened(replica),
+    });
+    this.hints = new Hints({
+      clock: platform.clock,
+      prng: this.prng.fork("hints"),
+      isConnected: (node) => this.links.isConnected(node),
+      followersOf: (node) => this.followersOf(node),
+    });
     this.links = this.makeLinks();
-    this.transfers = new Transfers({ ...this.context(), replica: (group) => this.groups.get(group), sendBulk: (to, frame) => this.links.sendBulk(to, frame) });
+    this.transfers = new Transfers({
+      ...this.context(),
+      replica: (group) => this.groups.get(group),
+      sendBulk: (to, frame) => this.links.sendBulk(to, frame),
+    });
     this.announcements = new Announcements(() => this.directory, this.leaders);
-    this.vigil = new Vigil({ ...this.context(), storage, replicas: () => this.groups.all(), electionTimeoutMs: options.electionTicks * options.tickMs });
+    this.vigil = new Vigil({
+      ...this.context(),
+      storage,
+      replicas: () => this.groups.all(),
+      electionTimeoutMs: options.electionTicks * options.tickMs,
+    });
     this.watches = new Watches();
     this.router = new Router(this);
     this.admin = new Admin(this);
@@ -104,9 +126,21 @@ export class UnumNode {
     this.controller = new Controller(this);
     this.keyspaces = new Keyspaces(this);
     this.joins = new Joins(this);
-    this.gate = this.makeGate();
-    this.entrance = new Entrance({ ...this.context(), streams: platform.streams, hello: (purpose) => this.hello(purpose), refuse: (hello) => this.refuse(hello),
-      onClient: (carrier, principal) => this.gate.accept(carrier, principal), onNode: (node, purpose, carrier) => this.links.accept(node, purpose, carrier) });
+    this.gate = new Gate({
+      ...gateHostOf(this),
+      keyspace: (call) => this.keyspaces.open(call),
+      admin: (call) => this.admin.handle(call),
+      backup: (call) => this.backups.handle(call),
+      membership: (call) => this.joins.handle(call, this.membership),
+    });
+    this.entrance = new Entrance({
+      ...this.context(),
+      streams: platform.streams,
+      hello: (purpose) => this.hello(purpose),
+      refuse: (hello) => this.refuse(hello),
+      onClient: (carrier, principal) => this.gate.accept(carrier, principal),
+      onNode: (node, purpose, carrier) => this.links.accept(node, purpose, carrier),
+    });
   }
 
   private context(): { clock: Platform["clock"]; logger: Platform["logger"]; prng: Prng } {
@@ -134,7 +168,9 @@ export class UnumNode {
   private async open(): Promise<void> {
     const bound = await this.entrance.listen(this.options.listen);
     this.address = this.options.advertise ?? formatAddress(bound);
-    void this.storage.failed.then((error) => this.fatal(new UnumError("DISK_FAILED", `The disk failed; the node has stopped: ${error.message}`, { cause: error })));
+    void this.storage.failed.then((error) =>
+      this.fatal(new UnumError("DISK_FAILED", `The disk failed; the node has stopped: ${error.message}`, { cause: error })),
+    );
     try {
       const { bootstrap, cluster } = this.identity.value;
       if (cluster !== undefined && bootstrap !== undefined) {
@@ -154,11 +190,16 @@ export class UnumNode {
     const { expect, seeds } = this.options;
     const own = this.address;
     this.membership = new Membership({
-      ...this.context(), random: this.platform.random, streams: this.platform.streams, identity: this.identity, expect,
+      ...this.context(),
+      random: this.platform.random,
+      streams: this.platform.streams,
+      identity: this.identity,
+      expect,
       seeds: seeds.length === 1 && seeds[0] === own ? [] : seeds,
       card: () => this.card(),
       hello: () => this.hello("client"),
-      joined: (_cluster: ClusterId, bootstrap: Bootstrap) => void this.enter(bootstrap).catch((error: unknown) => this.fatal(asUnumError(error))),
+      joined: (_cluster: ClusterId, bootstrap: Bootstrap) =>
+        void this.enter(bootstrap).catch((error: unknown) => this.fatal(asUnumError(error))),
       failed: (error) => this.fatal(error),
     });
     this.membership.start();
@@ -178,12 +219,29 @@ export class UnumNode {
 
   card(): NodeCard {
     const { incarnation, node } = this.identity.value;
-    return { node, incarnation, name: this.options.name, address: this.address, zone: this.options.zone, ephemeral: this.options.ephemeral, featureLevel };
+    return {
+      node,
+      incarnation,
+      name: this.options.name,
+      address: this.address,
+      zone: this.options.zone,
+      ephemeral: this.options.ephemeral,
+      featureLevel,
+    };
   }
 
   hello(purpose: ConnectionPurpose): Hello {
     const { cluster, node } = this.identity.value;
-    return { versionMin: protocolVersion, versionMax: protocolVersion, purpose, cluster, node, name: this.options.name, address: this.address, featureLevel };
+    return {
+      versionMin: protocolVersion,
+      versionMax: protocolVersion,
+      purpose,
+      cluster,
+      node,
+      name: this.options.name,
+      address: this.address,
+      featureLevel,
+    };
   }
 
   /** Nodes of other clusters and removed nodes are no peers. */
@@ -215,62 +273,13 @@ export class UnumNode {
     });
   }
 
-  private makeGate(): Gate {
-    return new Gate({
-      clock: this.platform.clock,
-      replica: (group) => this.groups.get(group),
-      forward: (call) => this.router.forward(call),
-      keyspace: (call) => this.keyspaces.open(call),
-      admin: (call) => this.admin.handle(call),
-      backup: (call) => this.backups.handle(call),
-      membership: (call) => this.joins.handle(call, this.membership),
-      watch: (call) => this.watch(call),
-      leaderHint: (group) => this.announcements.hint(group),
-      greeting: () => this.announcements.greeting(),
-    });
-  }
-
-  private watch(call: Call): void {
+  watch(call: Call): void {
     const replica = this.groups.get(call.request.group);
     if (replica === undefined || replica.failure !== undefined) this.router.forwardStream(call);
     else {
       this.watches.open(call, replica);
       this.schedule();
     }
-  }
-
-  private replicaHost(): ReplicaHost {
-    const { observer } = this.options;
-    return {
-      ...(observer === undefined ? {} : { entryApplied: (replica: Replica, entry: Entry) => observer.applied(replica, entry) }),
-      clock: this.platform.clock,
-      logger: this.platform.logger,
-      dirty: (replica) => {
-        this.groups.markDirty(replica);
-        this.schedule();
-      },
-      send: (group: GroupId, message: Message) => {
-        const to = this.directory?.nodeOf(group, message.to);
-        if (to !== undefined) this.links.send(to, group, message);
-      },
-      sendSnapshot: (replica: Replica, to: ReplicaId, file: SnapshotFile) => {
-        const node = this.directory?.nodeOf(replica.group, to);
-        if (node === undefined) replica.snapshotFailed(to);
-        else this.transfers.send(replica, to, node, file);
-      },
-      changed: (replica) => this.changed(replica),
-      applied: (replica) => this.applied(replica),
-      replaced: (replica) => {
-        this.watches.end(replica.group, new UnumError("UNAVAILABLE", "The state was replaced by a snapshot on this node; the watch goes on elsewhere."));
-        observer?.began(replica);
-        this.applied(replica);
-      },
-      stopped: (replica, error) => {
-        observer?.stopped(replica);
-        this.platform.logger.error("a group has stopped on this node", { group: replica.group, error: error.message });
-        this.watches.end(replica.group, error);
-      },
-    };
   }
 
   private opened(replica: Replica): void {
@@ -281,7 +290,7 @@ export class UnumNode {
   }
 
   /** Role, term, leader or configuration of a replica here. */
-  private changed(replica: Replica): void {
+  changed(replica: Replica): void {
     this.options.observer?.changed(replica);
     const leader = replica.leader === 0 ? undefined : this.directory?.nodeOf(replica.group, replica.leader);
     this.leaders.learn(replica.group, replica.term, leader);
@@ -289,7 +298,7 @@ export class UnumNode {
     this.controller.wake(replica.group);
   }
 
-  private applied(replica: Replica): void {
+  applied(replica: Replica): void {
     if (replica.group === systemGroup) this.systemApplied();
     this.gate.applied(replica.group);
   }
@@ -324,7 +333,10 @@ export class UnumNode {
   }
 
   private followersOf(node: NodeId): Replica[] {
-    return this.groups.following((replica) => (replica.leader === 0 ? undefined : this.directory?.nodeOf(replica.group, replica.leader)), node);
+    return this.groups.following(
+      (replica) => (replica.leader === 0 ? undefined : this.directory?.nodeOf(replica.group, replica.leader)),
+      node,
+    );
   }
 
   /** A handle in this process. */
@@ -427,22 +439,5 @@ export class UnumNode {
   async leave(timeoutMs: number): Promise<void> {
     await this.controller.leave(timeoutMs);
     await this.identity.update({ removed: true });
-  }
-
-  removeMember(id: NodeId, timeoutMs: number): Promise<void> {
-    return this.controller.removeNode(id, timeoutMs);
-  }
-
-  successorOf(replica: Replica): ReplicaId | undefined {
-    return this.controller.successorOf(replica);
-  }
-
-  /** Whether the node is a member and its groups know their leaders. */
-  get isReady(): boolean {
-    const system = this.groups.get(systemGroup);
-    const data = this.groups.get(defaultGroup);
-    if (system === undefined || this.directory?.state === undefined || this.leaders.get(systemGroup) === undefined) return false;
-    if (this.leaders.get(defaultGroup) === undefined) return false;
-    return data === undefined || data.applied >= data.commit;
   }
 }

@@ -1,7 +1,14 @@
 import { Prng, UnumError, defaultGroup, hexEncode, hexId, systemGroup } from "../base/index.ts";
 import type { ClusterId, GroupId, NodeId, ReplicaId } from "../base/index.ts";
 import {
-  decodeReply, keyspaceFactory, noEnvelope, queryBytes, readEntry, rebaseKeyspace, systemCommandBytes, systemFactory,
+  decodeReply,
+  keyspaceFactory,
+  noEnvelope,
+  queryBytes,
+  readEntry,
+  rebaseKeyspace,
+  systemCommandBytes,
+  systemFactory,
 } from "../machine/index.ts";
 import type { KeyspaceMachine, Machine, MachineFactory, SystemMachine, SystemNode } from "../machine/index.ts";
 import type { Platform } from "../ports/index.ts";
@@ -51,10 +58,13 @@ const applyChunkBytes = 4 * 1024 * 1024;
  * compacted. Rejects with INVALID_ARGUMENT when the directory is not empty, CORRUPT, DATA_DIR_LOCKED.
  */
 export async function restoreDirectory(
-  platform: OfflinePlatform, backup: AsyncIterable<Uint8Array>, node: { readonly name: string; readonly address: string },
+  platform: OfflinePlatform,
+  backup: AsyncIterable<Uint8Array>,
+  node: { readonly name: string; readonly address: string },
 ): Promise<RestoreReport> {
   return locked(platform, async () => {
-    if ((await readIdentity(platform.disk)) !== undefined) throw new UnumError("INVALID_ARGUMENT", "The directory belongs to a node already; restore into an empty one.");
+    if ((await readIdentity(platform.disk)) !== undefined)
+      throw new UnumError("INVALID_ARGUMENT", "The directory belongs to a node already; restore into an empty one.");
     const reader = new BackupReader(backup, platform.checksum);
     const manifest = await reader.manifest();
     const keyspaces: NamedKeyspace[] = [];
@@ -79,9 +89,15 @@ export async function planRecovery(platform: OfflinePlatform): Promise<RecoveryP
         const machine = group === systemGroup ? system : await replay(log, keyspaceFactory({}).create(), keyspaceFactory({}));
         const last = recovered.terms[recovered.terms.length - 1];
         groups.push({
-          group, name: record?.name ?? `group-${group}`, lastTerm: last?.term ?? recovered.snapshot.term, lastIndex: recovered.lastIndex,
-          commit: recovered.hardState.commit, revision: machine.revision,
-          votersLost: (record?.replicas ?? []).filter(({ node }) => node !== identity.node).map(({ node }) => system.state.nodes.get(node)?.name ?? node),
+          group,
+          name: record?.name ?? `group-${group}`,
+          lastTerm: last?.term ?? recovered.snapshot.term,
+          lastIndex: recovered.lastIndex,
+          commit: recovered.hardState.commit,
+          revision: machine.revision,
+          votersLost: (record?.replicas ?? [])
+            .filter(({ node }) => node !== identity.node)
+            .map(({ node }) => system.state.nodes.get(node)?.name ?? node),
         });
       }
       return { cluster: identity.cluster ?? "", name: system.state.nodes.get(identity.node)?.name ?? "", groups };
@@ -167,7 +183,11 @@ async function replay(log: GroupLog, empty: Machine, factory: MachineFactory): P
 }
 
 /** A new cluster of one in an empty directory, each group with one snapshot. */
-async function writeDirectory(platform: OfflinePlatform, keyspaces: readonly NamedKeyspace[], card: { readonly name: string; readonly address: string }): Promise<RestoreReport> {
+async function writeDirectory(
+  platform: OfflinePlatform,
+  keyspaces: readonly NamedKeyspace[],
+  card: { readonly name: string; readonly address: string },
+): Promise<RestoreReport> {
   const { disk, random } = platform;
   const node = hexId<NodeId>(random.bytes(8));
   const cluster = hexId<ClusterId>(random.bytes(8));
@@ -187,9 +207,14 @@ async function writeDirectory(platform: OfflinePlatform, keyspaces: readonly Nam
   try {
     let incarnations = 0;
     await writeGroup(storage, systemGroup, replica, ++incarnations, system);
-    for (const { name, machine } of ordered) await writeGroup(storage, system.state.keyspaces.get(name) ?? defaultGroup, replica, ++incarnations, machine);
+    for (const { name, machine } of ordered)
+      await writeGroup(storage, system.state.keyspaces.get(name) ?? defaultGroup, replica, ++incarnations, machine);
     const identity: Identity = {
-      node, incarnation, cluster, created: true, incarnations,
+      node,
+      incarnation,
+      cluster,
+      created: true,
+      incarnations,
       bootstrap: { initialVoters: [replica], replicas: [{ replica, node }], members: [member], replica },
     };
     // Last: without an identity the directory still counts as empty.
@@ -208,7 +233,10 @@ async function writeGroup(storage: Storage, group: GroupId, replica: ReplicaId, 
   for (let chunk = source.next(applyChunkBytes); chunk !== undefined; chunk = source.next(applyChunkBytes)) chunks.push(chunk);
   source.release();
   const meta = { index: 1, term: 1, configuration };
-  const receiver = await log.receiveSnapshot(meta, chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  const receiver = await log.receiveSnapshot(
+    meta,
+    chunks.reduce((sum, chunk) => sum + chunk.length, 0),
+  );
   let at = receiver.received;
   for (const chunk of chunks) at = await receiver.write(at, chunk);
   const file = await receiver.finish();
@@ -222,4 +250,3 @@ function keysOf(machine: Machine): number {
   const reply = decodeReply(machine.query(queryBytes({ kind: "summary" })));
   return reply.ok && reply.result.kind === "summary" ? reply.result.summary.keys : 0;
 }
-

@@ -54,18 +54,25 @@ const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 /** Checks what a user said. Throws INVALID_ARGUMENT, or INSECURE for an address beyond loopback. */
 export function checkOptions(options: NodeOptions): void {
-  if (options.name !== "" && !namePattern.test(options.name)) throw new UnumError("INVALID_ARGUMENT", `A node's name is 1 to 63 letters, digits, ".", "_" or "-"; "${options.name}" is not.`);
+  if (options.name !== "" && !namePattern.test(options.name))
+    throw new UnumError("INVALID_ARGUMENT", `A node's name is 1 to 63 letters, digits, ".", "_" or "-"; "${options.name}" is not.`);
   for (const seed of options.seeds) {
     if (parseAddress(seed) === undefined) throw new UnumError("INVALID_ARGUMENT", `Seed "${seed}" is no address; write host:port.`);
   }
   if (options.seeds.length > 0 && options.expect <= options.seeds.length / 2) {
-    throw new UnumError("INVALID_ARGUMENT", `expect is ${options.expect}: with ${options.seeds.length} seeds it must be a majority of them, or two clusters could form.`);
+    throw new UnumError(
+      "INVALID_ARGUMENT",
+      `expect is ${options.expect}: with ${options.seeds.length} seeds it must be a majority of them, or two clusters could form.`,
+    );
   }
   if (options.seeds.length > 0 && options.expect > options.seeds.length) {
     throw new UnumError("INVALID_ARGUMENT", `expect is ${options.expect}, but only ${options.seeds.length} seeds are listed.`);
   }
   if (!options.insecure && !isLoopback(options.listen.host)) {
-    throw new UnumError("INSECURE", `The node would listen on ${options.listen.host} without a secret. Listen on 127.0.0.1, or say --insecure when the network is trusted.`);
+    throw new UnumError(
+      "INSECURE",
+      `The node would listen on ${options.listen.host} without a secret. Listen on 127.0.0.1, or say --insecure when the network is trusted.`,
+    );
   }
 }
 

@@ -46,14 +46,21 @@ export class Placement {
     if (bootstrap === undefined || cluster === undefined) return undefined;
     const replicaOf = new Map(bootstrap.replicas.map((replica) => [replica.node, replica.replica]));
     return {
-      kind: "bootstrap", cluster, initialVoters: bootstrap.initialVoters.map((id) => id as never),
+      kind: "bootstrap",
+      cluster,
+      initialVoters: bootstrap.initialVoters.map((id) => id as never),
       nodes: bootstrap.members.map((member) => ({ ...member, replica: (replicaOf.get(member.node) ?? 0) as never })),
     };
   }
 
   private next(state: SystemState): SystemCommand | undefined {
     if (!state.groups.has(defaultGroup)) {
-      return { kind: "create-keyspace", name: "default", wanted: this.node.options.replicas, nodes: this.choose(state, this.node.options.replicas, []) };
+      return {
+        kind: "create-keyspace",
+        name: "default",
+        wanted: this.node.options.replicas,
+        nodes: this.choose(state, this.node.options.replicas, []),
+      };
     }
     return this.replaceDeadEphemeral(state) ?? this.growGroup(state);
   }
@@ -115,7 +122,13 @@ export class Placement {
     const recorded = state.nodes.get(this.node.nodeId);
     const card = this.node.card();
     if (recorded === undefined || this.announcing) return;
-    if (recorded.address === card.address && recorded.zone === card.zone && recorded.featureLevel === card.featureLevel && recorded.name === card.name) return;
+    if (
+      recorded.address === card.address &&
+      recorded.zone === card.zone &&
+      recorded.featureLevel === card.featureLevel &&
+      recorded.name === card.name
+    )
+      return;
     this.announcing = true;
     this.propose({ kind: "update-node", ...card }).then(
       () => {

@@ -53,7 +53,10 @@ describe("the plan towards a wanted configuration", () => {
         expect(voters.length, `seed ${seed}`).toBeGreaterThan(0);
       }
       expect(voters.length, `seed ${seed}`).toBe(votersOf(wanted.length, 3));
-      expect([...voters, ...learners].sort((a, b) => a - b), `seed ${seed}`).toEqual([...wanted].sort((a, b) => a - b));
+      expect(
+        [...voters, ...learners].sort((a, b) => a - b),
+        `seed ${seed}`,
+      ).toEqual([...wanted].sort((a, b) => a - b));
     }
   });
 });

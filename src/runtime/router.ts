@@ -34,7 +34,9 @@ export class Router {
     const { clock, logger, streams } = this.node.platform;
     const forwarder = new Forwarder(
       {
-        clock, logger, streams,
+        clock,
+        logger,
+        streams,
         hello: () => this.node.hello("client"),
         onPush: (push) => {
           if (push.kind === "leader") this.node.leaders.learn(push.group, push.term, push.node);
@@ -98,10 +100,23 @@ export class Router {
   }
 
   /** Asks one node; rejects with its error, UNAVAILABLE or TIMEOUT. */
-  async ask(id: NodeId, request: Pick<Request, "method" | "group" | "body"> & { readonly priority?: Priority }, timeoutMs: number): Promise<Uint8Array> {
+  async ask(
+    id: NodeId,
+    request: Pick<Request, "method" | "group" | "body"> & { readonly priority?: Priority },
+    timeoutMs: number,
+  ): Promise<Uint8Array> {
     const forwarder = this.to(id);
     if (forwarder === undefined) throw new UnumError("UNAVAILABLE", `Node ${id} is no member.`);
-    const full: Request = { id: 0, priority: "system", stale: false, forwarded: true, remainingMs: timeoutMs, trace: 0n, principal: "", ...request };
+    const full: Request = {
+      id: 0,
+      priority: "system",
+      stale: false,
+      forwarded: true,
+      remainingMs: timeoutMs,
+      trace: 0n,
+      principal: "",
+      ...request,
+    };
     return withTimeout(this.node.platform.clock, forwardAsPromise(forwarder, full), timeoutMs, `node ${id}`);
   }
 
@@ -159,7 +174,8 @@ class Forwarded {
     }
     const { group, leader, term } = answer.error.details as { group?: number; term?: number; leader?: string };
     this.node.leaders.doubt(this.call.request.group, this.target);
-    if (group === this.call.request.group && typeof leader === "string" && typeof term === "number") this.node.leaders.learn(this.call.request.group, term, leader as NodeId);
+    if (group === this.call.request.group && typeof leader === "string" && typeof term === "number")
+      this.node.leaders.learn(this.call.request.group, term, leader as NodeId);
     if (this.call.isOpen) this.node.gate.wait(this.call);
   }
 
@@ -171,4 +187,3 @@ class Forwarded {
     } else this.call.fail(error);
   }
 }
-

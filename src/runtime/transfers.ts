@@ -3,8 +3,17 @@ import type { Clock, Logger } from "../ports/index.ts";
 import type { Replica } from "../replica/index.ts";
 import type { SnapshotFile, SnapshotReceiver } from "../storage/index.ts";
 import {
-  FrameType, decodeSnapshotAck, decodeSnapshotBegin, decodeSnapshotChunk, decodeSnapshotFailed, decodeSnapshotReady,
-  encodeSnapshotAck, encodeSnapshotBegin, encodeSnapshotChunk, encodeSnapshotFailed, encodeSnapshotReady,
+  FrameType,
+  decodeSnapshotAck,
+  decodeSnapshotBegin,
+  decodeSnapshotChunk,
+  decodeSnapshotFailed,
+  decodeSnapshotReady,
+  encodeSnapshotAck,
+  encodeSnapshotBegin,
+  encodeSnapshotChunk,
+  encodeSnapshotFailed,
+  encodeSnapshotReady,
 } from "../wire/index.ts";
 import type { SnapshotBegin } from "../wire/index.ts";
 
@@ -64,7 +73,18 @@ export class Transfers {
   send(replica: Replica, target: ReplicaId, to: NodeId, file: SnapshotFile): void {
     for (const other of this.outgoing.values()) if (other.replica === replica && other.target === target) return;
     this.lastId++;
-    const transfer: Outgoing = { id: this.lastId, to, replica, target, file, begun: false, sent: 0, acked: 0, reading: false, lastHeardMs: this.host.clock.now() };
+    const transfer: Outgoing = {
+      id: this.lastId,
+      to,
+      replica,
+      target,
+      file,
+      begun: false,
+      sent: 0,
+      acked: 0,
+      reading: false,
+      lastHeardMs: this.host.clock.now(),
+    };
     this.outgoing.set(transfer.id, transfer);
     this.begin(transfer);
   }
@@ -73,7 +93,15 @@ export class Transfers {
     const { replica, target, file } = transfer;
     transfer.begun = this.host.sendBulk(
       transfer.to,
-      encodeSnapshotBegin({ transfer: transfer.id, group: replica.group, from: replica.id, to: target, term: replica.term, meta: file.meta, bytes: file.bytes }),
+      encodeSnapshotBegin({
+        transfer: transfer.id,
+        group: replica.group,
+        from: replica.id,
+        to: target,
+        term: replica.term,
+        meta: file.meta,
+        bytes: file.bytes,
+      }),
     );
   }
 
@@ -138,7 +166,8 @@ export class Transfers {
       while (this.outgoing.has(transfer.id) && transfer.sent < transfer.file.bytes && transfer.sent - transfer.acked < windowBytes) {
         const bytes = await transfer.file.read(transfer.sent, Math.min(chunkBytes, transfer.file.bytes - transfer.sent));
         if (bytes.length === 0) throw new Error("the snapshot file is shorter than its header says");
-        if (!this.host.sendBulk(transfer.to, encodeSnapshotChunk({ transfer: transfer.id, offset: transfer.sent, bytes }))) throw new Error("the connection was lost");
+        if (!this.host.sendBulk(transfer.to, encodeSnapshotChunk({ transfer: transfer.id, offset: transfer.sent, bytes })))
+          throw new Error("the connection was lost");
         transfer.sent += bytes.length;
       }
     } catch (error) {

@@ -53,7 +53,8 @@ export class Watches {
     for (const { group, leader } of replicas) {
       const ticks = leader === 0 ? (this.leaderlessTicks.get(group) ?? 0) + 1 : 0;
       this.leaderlessTicks.set(group, ticks);
-      if (ticks === leaderlessTicksMax) this.end(group, new UnumError("UNAVAILABLE", "This node hears of no leader; the watch goes on elsewhere."));
+      if (ticks === leaderlessTicksMax)
+        this.end(group, new UnumError("UNAVAILABLE", "This node hears of no leader; the watch goes on elsewhere."));
     }
     if (nowMs - this.progressMs < progressEveryMs) return;
     this.progressMs = nowMs;

@@ -1,0 +1,54 @@
+import { UnumError } from "../base/index.ts";
+import type { Entry } from "../raft/index.ts";
+import type { Replica, ReplicaHost } from "../replica/index.ts";
+import type { GateHost } from "./gate.ts";
+import type { UnumNode } from "./node.ts";
+
+/** What the replicas of a node ask of it. */
+export function replicaHostOf(node: UnumNode): ReplicaHost {
+  const { observer } = node.options;
+  const { clock, logger } = node.platform;
+  return {
+    ...(observer === undefined ? {} : { entryApplied: (replica: Replica, entry: Entry) => observer.applied(replica, entry) }),
+    clock,
+    logger,
+    dirty: (replica) => {
+      node.groups.markDirty(replica);
+      node.schedule();
+    },
+    send: (group, message) => {
+      const to = node.directory?.nodeOf(group, message.to);
+      if (to !== undefined) node.links.send(to, group, message);
+    },
+    sendSnapshot: (replica, to, file) => {
+      const target = node.directory?.nodeOf(replica.group, to);
+      if (target === undefined) replica.snapshotFailed(to);
+      else node.transfers.send(replica, to, target, file);
+    },
+    changed: (replica) => node.changed(replica),
+    applied: (replica) => node.applied(replica),
+    replaced: (replica) => {
+      const reason = "The state was replaced by a snapshot on this node; the watch goes on elsewhere.";
+      node.watches.end(replica.group, new UnumError("UNAVAILABLE", reason));
+      observer?.began(replica);
+      node.applied(replica);
+    },
+    stopped: (replica, error) => {
+      observer?.stopped(replica);
+      logger.error("a group has stopped on this node", { group: replica.group, error: error.message });
+      node.watches.end(replica.group, error);
+    },
+  };
+}
+
+/** What the gate asks of the node behind it, but for the methods that have a part of their own. */
+export function gateHostOf(node: UnumNode): Omit<GateHost, "keyspace" | "admin" | "backup" | "membership"> {
+  return {
+    clock: node.platform.clock,
+    replica: (group) => node.groups.get(group),
+    forward: (call) => node.router.forward(call),
+    watch: (call) => node.watch(call),
+    leaderHint: (group) => node.announcements.hint(group),
+    greeting: () => node.announcements.greeting(),
+  };
+}
