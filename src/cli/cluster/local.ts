@@ -1,3 +1,4 @@
+import { utf8Encode } from "../../base/index.ts";
 import type { Child, ChildExit } from "../../ports/index.ts";
 import type { Client } from "../client.ts";
 import { stopWithParentFlag } from "../commands/start.ts";
@@ -15,6 +16,8 @@ export interface LocalOptions {
   readonly log?: string | undefined;
 }
 
+const linesKept = 2000;
+
 export type LocalState = "up" | "down" | "paused";
 
 /** A node process of ours on this machine. */
@@ -28,6 +31,8 @@ export class LocalNode {
   sinceMs = 0;
   /** What it last wrote to its standard error: the reason, when it ends by itself. */
   lastLine = "";
+  /** The newest lines of its standard error, of all its lives. */
+  readonly lines: string[] = [];
   private child: Child | undefined;
   /** Counted up with each start, so that the exit of an earlier process changes nothing. */
   private life = 0;
@@ -52,31 +57,24 @@ export class LocalNode {
     this.state = "up";
     this.sinceMs = context.clock.now();
     this.lastLine = "";
+    const flags = {
+      name: this.name,
+      data: this.data,
+      listen: this.address,
+      advertise: this.address,
+      seeds,
+      expect: String(expect),
+      zone: this.zone,
+      log,
+    };
     const child = context.processes.spawn({
-      args: [
-        "start",
-        "--name",
-        this.name,
-        "--data",
-        this.data,
-        "--listen",
-        this.address,
-        "--advertise",
-        this.address,
-        "--seeds",
-        seeds,
-        "--expect",
-        String(expect),
-        "--zone",
-        this.zone,
-        "--log",
-        log,
-        stopWithParentFlag,
-      ],
+      args: ["start", ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]), stopWithParentFlag],
       // The developer's own settings are about other nodes than these.
       environment: { UNUM_EPHEMERAL: "", UNUM_INSECURE: "" },
       onErrorLine: (line) => {
         this.lastLine = line;
+        this.lines.push(line);
+        if (this.lines.length > linesKept) this.lines.splice(0, linesKept / 2);
       },
     });
     this.child = child;
@@ -170,6 +168,13 @@ export class LocalCluster {
   abandon(): void {
     this.closed = true;
     this.killAll();
+  }
+
+  /** Puts what a node has said beside its data, and says where. */
+  async writeLog(node: LocalNode): Promise<string> {
+    const path = `${node.data}.log`;
+    await this.context.files.write(path, utf8Encode(`${node.lines.join("\n")}\n`));
+    return path;
   }
 
   /** Every process is gone when it fulfils. */

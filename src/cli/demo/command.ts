@@ -30,15 +30,18 @@ async function demo(context: CliContext, json: boolean): Promise<ExitCode> {
   const data = await context.files.makeTemporary("unum-demo-");
   const port = await freePorts(context, firstPort, 3);
   const run = new Demo(context, { data, port, writeMs: 4000, afterMs: 1500, limitMs: 57_000 }, say, progress);
-  let keep = false;
+  let keep = true;
   try {
     return await interruptible(
       context,
-      () => run.abort(),
+      () => {
+        keep = false;
+        run.abort();
+      },
       async () => {
         say(`unum demo   three processes in ${data}`);
         const report = await run.run();
-        keep = report.lost > 0 || report.wrong > 0;
+        keep = !demoPassed(report);
         if (json) printJson(context, report);
         for (const line of resultLines(report)) say(line);
         return demoPassed(report) ? 0 : 1;
@@ -47,7 +50,9 @@ async function demo(context: CliContext, json: boolean): Promise<ExitCode> {
   } finally {
     progress.done();
     await run.close();
-    if (keep) context.stderr.write(`  the data directories are kept in ${data}\n`);
-    else await context.files.remove(data);
+    if (keep) {
+      await run.writeLogs();
+      context.stderr.write(`  data and logs of the nodes are kept in ${data}\n`);
+    } else await context.files.remove(data);
   }
 }

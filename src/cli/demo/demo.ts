@@ -1,4 +1,4 @@
-import { LocalCluster } from "../cluster/local.ts";
+import { LocalCluster, describeExit } from "../cluster/local.ts";
 import type { LocalNode } from "../cluster/local.ts";
 import { leaderName, replicaOf } from "../cluster/view.ts";
 import type { Client } from "../client.ts";
@@ -41,6 +41,7 @@ export class Demo {
   private readonly progress: Progress;
   private readonly startedMs: number;
   private readonly faults: DemoFault[] = [];
+  private readonly nodeEnded: Promise<never>;
 
   constructor(context: CliContext, options: DemoOptions, say: (line: string) => void, progress: Progress) {
     this.context = context;
@@ -49,10 +50,21 @@ export class Demo {
     this.progress = progress;
     this.startedMs = context.clock.now();
     this.meter = new Meter(this.startedMs);
-    this.cluster = new LocalCluster(context, { nodes: demoNodes, data: options.data, port: options.port });
+    let fail = (_failure: Failure): void => undefined;
+    this.nodeEnded = new Promise((_resolve, reject) => {
+      fail = reject;
+    });
+    this.cluster = new LocalCluster(context, { nodes: demoNodes, data: options.data, port: options.port, log: "info" }, (node, exit) =>
+      fail(new Failure("NODE_FAILED", `${node.name} ended by itself: ${node.lastLine === "" ? describeExit(exit) : node.lastLine}`)),
+    );
   }
 
-  async run(): Promise<DemoReport> {
+  /** Rejects as soon as a node ends that was not killed: the demo has nothing to wait for then. */
+  run(): Promise<DemoReport> {
+    return Promise.race([this.perform(), this.nodeEnded]);
+  }
+
+  private async perform(): Promise<DemoReport> {
     const { context, cluster, ledger, meter } = this;
     this.progress.update("starting three nodes");
     cluster.spawnAll();
@@ -93,6 +105,11 @@ export class Demo {
     this.cluster.abandon();
     await Promise.all(this.clients.map((client) => client.close()));
     await Promise.all(this.cluster.nodes.map((node) => node.exited));
+  }
+
+  /** What the nodes said, beside their data, for whoever looks into a failure. */
+  async writeLogs(): Promise<void> {
+    for (const node of this.cluster.nodes) await this.cluster.writeLog(node);
   }
 
   /** At once, for signals. */
@@ -144,10 +161,12 @@ export class Demo {
     this.meter.reset(killedMs);
     victim.kill(this.context);
     const leader = await this.newLeader(watchers);
-    const electionMs = clock.now() - killedMs;
+    const observedMs = clock.now() - killedMs;
     await this.acknowledgedAgain();
     await sleep(clock, this.options.afterMs);
     const pauseMs = this.meter.longestPauseMs(clock.now());
+    // Whoever acknowledged the first write after the silence led by then, although we heard of it later.
+    const electionMs = Math.min(observedMs, this.meter.resumedMs - killedMs);
     const fault = { kind: "kill-leader" as const, node: victim.name, leader: leader.name, electionMs, pauseMs };
     this.say(faultLine({ ...fault, caughtUpMs: 0 }));
     const caughtUpMs = await this.restartAndCatchUp(victim, watchers.find((item) => item.node === leader)?.client ?? observer);

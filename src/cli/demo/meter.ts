@@ -2,6 +2,7 @@
 export class Meter {
   private last: number;
   private longest = 0;
+  private longestEnd = 0;
   private total = 0;
   private highestRevision = 0;
 
@@ -20,7 +21,10 @@ export class Meter {
 
   record(nowMs: number, revision: number): void {
     const gap = nowMs - this.last;
-    if (gap > this.longest) this.longest = gap;
+    if (gap > this.longest) {
+      this.longest = gap;
+      this.longestEnd = nowMs;
+    }
     this.last = nowMs;
     this.total++;
     if (revision > this.highestRevision) this.highestRevision = revision;
@@ -30,6 +34,12 @@ export class Meter {
   reset(nowMs: number): void {
     this.last = nowMs;
     this.longest = 0;
+    this.longestEnd = nowMs;
+  }
+
+  /** When the longest silence ended. */
+  get resumedMs(): number {
+    return this.longestEnd;
   }
 
   /** The longest time without an acknowledgement since `reset`, the present one included. */

@@ -210,6 +210,7 @@ export class Dev {
     const why = node.lastLine === "" ? "" : `: ${node.lastLine}`;
     this.say(`${node.name} ended by itself (${describeExit(exit)})${why}`);
     void this.writeFile();
+    void this.cluster.writeLog(node).then((path) => this.say(`what ${node.name} said is in ${path}`));
   }
 
   private say(text: string): void {
