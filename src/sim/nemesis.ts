@@ -40,7 +40,8 @@ export type Fault =
       readonly latencyUsMax: number;
       readonly forMs: number;
     }
-  | { readonly kind: "slow-disk"; readonly target: Target; readonly delayMs: number; readonly forMs: number }
+  /** Every operation takes `factor` times as long. */
+  | { readonly kind: "slow-disk"; readonly target: Target; readonly factor: number; readonly forMs: number }
   | { readonly kind: "full-disk"; readonly target: Target; readonly forMs: number }
   | { readonly kind: "wall-jump"; readonly target: Target; readonly byMs: number }
   | { readonly kind: "drift"; readonly target: Target; readonly ppm: number }
@@ -191,7 +192,7 @@ function drawFault(prng: Prng, kind: FaultKind): Fault {
       };
     }
     case "slow-disk":
-      return { kind, target: drawTarget(prng), delayMs: prng.pick([5, 50, 500, 3_000]), forMs: drawMs(prng) };
+      return { kind, target: drawTarget(prng), factor: prng.pick([20, 200, 2_000, 15_000]), forMs: drawMs(prng) };
     case "full-disk":
       return { kind, target: drawTarget(prng), forMs: drawMs(prng) };
     case "wall-jump":

@@ -37,8 +37,8 @@ export function drawWorkload(prng: Prng): Workload {
   return {
     registers: prng.pick([1, 3, 8]),
     lists: prng.pick([1, 2]),
-    lanes: prng.pick([1, 2, 4]),
-    thinkMsMax: prng.pick([20, 100, 300]),
+    lanes: prng.pick([1, 1, 2, 3]),
+    thinkMsMax: prng.pick([100, 300, 1_000]),
     timeoutMs: prng.pick([1_000, 3_000, 10_000]),
     weights: { get: 3 + weight(), put: 3 + weight(), delete: weight(), append: weight(), range: weight(), txn: weight() },
     stalePercent: prng.pick([0, 10, 50]),

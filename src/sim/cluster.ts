@@ -1,0 +1,290 @@
+import { crc32, defaultGroup, isUnumError } from "../base/index.ts";
+import type { Prng, UnumError } from "../base/index.ts";
+import type { Logger, Platform } from "../ports/index.ts";
+import type { Replica } from "../replica/index.ts";
+import { UnumNode } from "../runtime/index.ts";
+import type { NodeObserver, NodeOptions } from "../runtime/index.ts";
+import type { StorageSettings } from "../storage/index.ts";
+import type { Agreement } from "./check/index.ts";
+import { SimDisk } from "./disk.ts";
+import type { Plan, Target } from "./nemesis.ts";
+import type { SimMachine, SimWorld } from "./world.ts";
+
+const port = 7400;
+/** A node that stopped by itself is started again after this, as a supervisor would. */
+const superviseUs = 500_000;
+
+/** A machine with a disk, and the node that lives on it now and then. */
+export interface Member {
+  readonly name: string;
+  readonly address: string;
+  readonly machine: SimMachine;
+  readonly disk: SimDisk;
+  /** Whom its node asks for a cluster when its disk is empty. */
+  readonly seeds: readonly string[];
+  /** The node of the present life, once it has started. */
+  node: UnumNode | undefined;
+  /** It was told that it is removed: it never starts again. */
+  removed: boolean;
+}
+
+export interface ClusterOptions {
+  readonly plan: Plan;
+  readonly agreement: Agreement;
+  /** Something happened that must never happen. */
+  readonly violation: (text: string) => void;
+}
+
+/** Nodes on simulated machines: started, broken and looked at from outside. */
+export class Cluster {
+  readonly world: SimWorld;
+  readonly members = new Map<string, Member>();
+  private readonly options: ClusterOptions;
+  private readonly prng: Prng;
+  private readonly tickMs: number;
+  private readonly electionTicks: number;
+  private readonly storage: Partial<StorageSettings>;
+
+  constructor(world: SimWorld, options: ClusterOptions) {
+    this.world = world;
+    this.options = options;
+    this.prng = world.prng.fork("cluster");
+    this.tickMs = this.prng.pick([50, 100]);
+    this.electionTicks = this.prng.pick([5, 10]);
+    const segmentBytes = this.prng.pick([64, 256, 1024]) * 1024;
+    this.storage = {
+      segmentBytes,
+      firstSegmentBytes: segmentBytes,
+      walBytesMax: 4 * segmentBytes,
+      reserveBytes: 16 * 1024,
+      stepBytes: 16 * 1024,
+      groupFileBytes: segmentBytes,
+      batchBytesMax: segmentBytes / 2,
+    };
+    const names = Array.from({ length: options.plan.nodes }, (_, i) => `n${i + 1}`);
+    for (const name of names) this.build(name, names.map(addressOf));
+  }
+
+  private build(name: string, seeds: readonly string[]): Member {
+    const { driftPpmMax } = this.options.plan;
+    const machine = this.world.machine(name, { driftPpm: driftPpmMax === 0 ? 0 : this.prng.between(-driftPpmMax, driftPpmMax) });
+    const disk = new SimDisk({ clock: machine.clock, prng: this.prng.fork(`disk ${name}`) });
+    const member: Member = { name, address: addressOf(name), machine, disk, seeds, node: undefined, removed: false };
+    this.members.set(name, member);
+    return member;
+  }
+
+  get addresses(): string[] {
+    return [...this.members.values()].filter((member) => !member.removed).map((member) => member.address);
+  }
+
+  /** Those that are members and whose process exists. */
+  live(): Member[] {
+    return [...this.members.values()].filter((member) => !member.removed && member.machine.host.alive);
+  }
+
+  start(): void {
+    for (const member of this.members.values()) this.boot(member);
+  }
+
+  /** A new machine joins. Undefined while there is no cluster to join. */
+  addMember(): Member | undefined {
+    if (this.leader() === undefined) return undefined;
+    const member = this.build(`n${this.members.size + 1}`, this.addresses);
+    this.boot(member);
+    return member;
+  }
+
+  private boot(member: Member): void {
+    const { host } = member.machine;
+    const { life } = host;
+    host.schedule(0, "boot", () => {
+      UnumNode.start(this.platform(member), this.nodeOptions(member)).then(
+        (node) => {
+          if (host.life !== life) return;
+          member.node = node;
+          node.closed.catch((error: unknown) => this.exited(member, life, error));
+        },
+        (error: unknown) => this.exited(member, life, error),
+      );
+    });
+  }
+
+  /** The node ended by itself: its process exits, and is started again unless that is pointless. */
+  private exited(member: Member, life: number, error: unknown): void {
+    const { host } = member.machine;
+    if (host.life !== life) return;
+    this.crash(member, "process");
+    if (isUnumError(error, "REMOVED")) {
+      member.removed = true;
+      return;
+    }
+    if (!isUnumError(error, "DISK_FAILED", "OUT_OF_SPACE")) this.options.violation(`${member.name} stopped: ${describeError(error)}`);
+    this.world.scheduler.schedule(superviseUs, `supervise ${member.name}`, () => this.revive(member));
+  }
+
+  private platform(member: Member): Platform {
+    const { machine, disk, name } = member;
+    return {
+      clock: machine.clock,
+      random: machine.random,
+      streams: machine.streams,
+      checksum: machine.checksum,
+      disk,
+      logger: this.logger(name),
+    };
+  }
+
+  private logger(name: string): Logger {
+    const say =
+      (level: string) =>
+      (message: string, fields?: Readonly<Record<string, unknown>>): void => {
+        const line = `${name} ${level} ${message}${fields === undefined ? "" : ` ${JSON.stringify(fields)}`}`;
+        this.world.scheduler.trace.event(this.world.scheduler.nowUs, line);
+      };
+    return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
+  }
+
+  private nodeOptions(member: Member): NodeOptions {
+    return {
+      name: member.name,
+      listen: { host: member.name, port },
+      advertise: undefined,
+      seeds: member.seeds,
+      expect: member.seeds.length,
+      zone: "",
+      ephemeral: false,
+      replicas: 3,
+      insecure: true,
+      removeDeadAfterMs: 300_000,
+      maxBytes: 0,
+      version: "0.0.0",
+      tickMs: this.tickMs,
+      electionTicks: this.electionTicks,
+      snapshotLogBytes: this.options.plan.snapshotLogBytes,
+      memoryBudgetBytes: 1024 * 1024 * 1024,
+      residentBytes: () => 0,
+      storage: this.storage,
+      observer: this.observer(member),
+    };
+  }
+
+  private observer(member: Member): NodeObserver {
+    const { agreement, violation } = this.options;
+    const { name } = member;
+    return {
+      began: (replica) => {
+        agreement.began(name, replica.group, replica.applied);
+        if (replica.applied > 0) agreement.state(name, replica.group, replica.applied, replica.machine.hash());
+      },
+      applied: (replica, entry) => {
+        agreement.applied(name, replica.group, {
+          index: entry.index,
+          term: entry.term,
+          checksum: crc32(entry.data, entry.kind),
+          stateHash: replica.machine.hash(),
+        });
+      },
+      changed: (replica) => {
+        if (replica.isLeader) agreement.leads(name, replica.group, replica.term);
+      },
+      stopped: (replica) => violation(`group ${replica.group} stopped on ${name}: ${describeError(replica.failure)}`),
+    };
+  }
+
+  /** The member whose replica leads the default keyspace, in the highest term if several believe so. */
+  leader(): Member | undefined {
+    let best: { readonly member: Member; readonly term: number } | undefined;
+    for (const member of this.live()) {
+      const replica = member.node?.groups.get(defaultGroup);
+      if (replica?.isLeader === true && replica.term > (best?.term ?? -1)) best = { member, term: replica.term };
+    }
+    return best?.member;
+  }
+
+  /** Whom a fault hits now; undefined when there is nobody. */
+  find(target: Target): Member | undefined {
+    const live = this.live();
+    const leader = this.leader();
+    if (target.role === "leader" && leader !== undefined) return leader;
+    const candidates = target.role === "follower" ? live.filter((member) => member !== leader) : live;
+    return candidates[target.pick % Math.max(1, candidates.length)];
+  }
+
+  crash(member: Member, how: "process" | "power"): void {
+    member.node = undefined;
+    member.machine.host.crash(how);
+    member.disk.crash(how);
+  }
+
+  /** Closes the node in order, then starts it again. */
+  async restart(member: Member, forMs: number): Promise<void> {
+    const { host } = member.machine;
+    const { life } = host;
+    const { node } = member;
+    if (node === undefined) return;
+    await node.close();
+    if (host.life !== life) return;
+    this.crash(member, "process");
+    this.world.scheduler.schedule(forMs * 1000, `start ${member.name}`, () => this.revive(member));
+  }
+
+  /** Whatever state the machine is in, its node runs again; nothing for one that was removed. */
+  revive(member: Member): void {
+    const { host } = member.machine;
+    if (member.removed) return;
+    host.resume();
+    if (host.alive) return;
+    host.start();
+    this.boot(member);
+  }
+
+  /** All faults end: everything runs, reaches everything and has room. Clocks stay as wrong as they are. */
+  heal(): void {
+    const { network } = this.world;
+    network.heal();
+    network.setLinks({ lossPpm: 0, duplicatePpm: 0, reorderPpm: 0, latencyUsMax: 1_000 });
+    for (const member of this.members.values()) {
+      member.disk.slowness = 1;
+      member.disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+      this.revive(member);
+    }
+  }
+
+  /** Replicas of `group` on members that shall have one, with how far each is. */
+  replicas(group: number): { readonly member: Member; readonly replica: Replica }[] {
+    const found: { readonly member: Member; readonly replica: Replica }[] = [];
+    for (const member of this.live()) {
+      for (const replica of member.node?.groups.all() ?? []) if (replica.group === group) found.push({ member, replica });
+    }
+    return found;
+  }
+
+  /** Who waits for what: a line per node and replica. */
+  describe(): string {
+    const lines: string[] = [];
+    for (const member of this.members.values()) {
+      const { host } = member.machine;
+      lines.push(`${member.name} ${member.removed ? "removed" : host.state}${member.node === undefined ? ", no node" : ""}`);
+      for (const replica of member.node?.groups.all() ?? []) {
+        const { applied, commit, configuration, lastIndex, leader, role, suspect, term } = replica.status();
+        const { learners, outgoing, voters } = configuration;
+        lines.push(
+          `  group ${replica.group} replica ${replica.id} ${role} term ${term} leader ${leader} commit ${commit} applied ${applied} last ${lastIndex}` +
+            ` voters ${voters.join(",")} outgoing ${outgoing.join(",")} learners ${learners.join(",")}${suspect ? " suspect" : ""}`,
+        );
+      }
+    }
+    return lines.join("\n");
+  }
+}
+
+function addressOf(name: string): string {
+  return `${name}:${port}`;
+}
+
+export function describeError(error: UnumError | unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? `\n  because ${error.cause.stack}` : "";
+  return `${isUnumError(error) ? error.code : error.name}: ${error.message}${cause}`;
+}

@@ -1,0 +1,178 @@
+import { isUnumError, unreachable } from "../base/index.ts";
+import type { UnumHandle } from "../api/index.ts";
+import type { Cluster, Member } from "./cluster.ts";
+import { describeFault } from "./nemesis.ts";
+import type { Fault } from "./nemesis.ts";
+
+/** A network as good as it gets, to return to after a lossy time. */
+const lossless = { lossPpm: 0, duplicatePpm: 0, reorderPpm: 0 } as const;
+const adminTimeoutMs = 5_000;
+
+/**
+ * Makes the planned faults happen to a cluster, and ends each in its time. Whom a fault hits is
+ * decided when it comes; one that hits nobody, or somebody who is down already, does nothing.
+ */
+export class Injector {
+  private readonly cluster: Cluster;
+  /** For faults that are requests: transfers and changes of membership. */
+  private readonly admin: UnumHandle;
+  private readonly latencyUsMax: number;
+  private healed = false;
+  /** Faults that hit somebody, by kind. */
+  readonly hits = new Map<string, number>();
+
+  constructor(cluster: Cluster, admin: UnumHandle, latencyUsMax: number) {
+    this.cluster = cluster;
+    this.admin = admin;
+    this.latencyUsMax = latencyUsMax;
+  }
+
+  /** From here on nothing that ends late touches the healed cluster. */
+  stop(): void {
+    this.healed = true;
+  }
+
+  inject(fault: Fault): void {
+    const target = "target" in fault ? this.cluster.find(fault.target) : undefined;
+    if ("target" in fault && target === undefined) return;
+    this.note(`fault: ${describeFault(fault)}${target === undefined ? "" : ` on ${target.name}`}`);
+    this.hits.set(fault.kind, (this.hits.get(fault.kind) ?? 0) + 1);
+    this.apply(fault, target as Member);
+  }
+
+  private apply(fault: Fault, target: Member): void {
+    const { cluster } = this;
+    switch (fault.kind) {
+      case "crash":
+        cluster.crash(target, fault.how);
+        return this.later(fault.forMs, `start ${target.name}`, () => cluster.revive(target));
+      case "crash-all":
+        for (const member of cluster.live()) cluster.crash(member, fault.how);
+        return this.later(fault.forMs, "start all", () => {
+          for (const member of cluster.members.values()) cluster.revive(member);
+        });
+      case "restart":
+        void cluster.restart(target, fault.forMs);
+        return;
+      case "pause":
+        return this.pause(target, fault.how, fault.forMs);
+      case "transfer":
+        return this.ask("transfer", () => this.admin.transferLeader({ timeout: adminTimeoutMs }));
+      case "add-member":
+        if (cluster.live().length < 7) cluster.addMember();
+        return;
+      case "remove-member":
+        if (cluster.live().length > 3)
+          this.ask(`remove ${target.name}`, () => this.admin.removeMember(target.name, { timeout: adminTimeoutMs }));
+        return;
+      case "slow-disk":
+        target.disk.slowness = fault.factor;
+        return this.later(fault.forMs, `fast disk of ${target.name}`, () => (target.disk.slowness = 1));
+      case "full-disk":
+        target.disk.capacityBytes = target.disk.usedBytes();
+        return this.later(fault.forMs, `room on ${target.name}`, () => (target.disk.capacityBytes = Number.MAX_SAFE_INTEGER));
+      case "wall-jump":
+        return target.machine.clock.jumpWall(fault.byMs);
+      case "drift":
+        return target.machine.clock.setDrift(fault.ppm);
+      default:
+        return this.network(fault, target);
+    }
+  }
+
+  private network(
+    fault: Extract<Fault, { kind: "split" | "isolate" | "broken-cable" | "clog" | "reset" | "lossy" }>,
+    target: Member,
+  ): void {
+    const { network } = this.cluster.world;
+    const names = [...this.cluster.members.keys()];
+    switch (fault.kind) {
+      case "split": {
+        const part = names.filter((_, i) => ((fault.pick >> i) & 1) === 1);
+        const rest = names.filter((name) => !part.includes(name));
+        return this.blocked(
+          [
+            [part, rest],
+            [rest, part],
+          ],
+          fault.forMs,
+        );
+      }
+      case "isolate": {
+        const others = (fault.clients ? [...this.cluster.world.machines.keys()] : names).filter((name) => name !== target.name);
+        const ways: [readonly string[], readonly string[]][] = [];
+        if (fault.direction !== "in") ways.push([[target.name], others]);
+        if (fault.direction !== "out") ways.push([others, [target.name]]);
+        return this.blocked(ways, fault.forMs);
+      }
+      case "broken-cable": {
+        const [a, b] = this.pair(names, fault.pick);
+        return this.blocked(
+          [
+            [[a], [b]],
+            [[b], [a]],
+          ],
+          fault.forMs,
+        );
+      }
+      case "clog": {
+        const [a, b] = this.pair(names, fault.pick);
+        return network.clog(a, b, fault.forMs);
+      }
+      case "reset": {
+        const [a, b] = this.pair(names, fault.pick);
+        return network.reset(a, b);
+      }
+      case "lossy": {
+        const { latencyUsMax, lossPpm, duplicatePpm, reorderPpm } = fault;
+        network.setLinks({ lossPpm, duplicatePpm, reorderPpm, latencyUsMax });
+        return this.later(fault.forMs, "clean links", () => network.setLinks({ ...lossless, latencyUsMax: this.latencyUsMax }));
+      }
+      default:
+        return unreachable(fault);
+    }
+  }
+
+  private blocked(ways: readonly (readonly [readonly string[], readonly string[]])[], forMs: number): void {
+    const { network } = this.cluster.world;
+    for (const [from, to] of ways) network.block(from, to);
+    this.later(forMs, "unblock", () => {
+      for (const [from, to] of ways) network.unblock(from, to);
+    });
+  }
+
+  private pair(names: readonly string[], pick: number): [string, string] {
+    const first = names[pick % names.length] as string;
+    const others = names.filter((name) => name !== first);
+    return [first, others[(pick >> 4) % Math.max(1, others.length)] ?? first];
+  }
+
+  private pause(target: Member, how: "stopped" | "asleep", forMs: number): void {
+    const { host } = target.machine;
+    if (host.state !== "up") return;
+    host.pause(how);
+    this.later(forMs, `continue ${target.name}`, () => host.resume());
+  }
+
+  /** A request that may fail like any other: what matters is that it breaks nothing. */
+  private ask(what: string, request: () => Promise<unknown>): void {
+    request().then(
+      () => this.note(`${what}: done`),
+      (error: unknown) => {
+        if (!isUnumError(error)) throw error;
+        this.note(`${what}: ${error.code}`);
+      },
+    );
+  }
+
+  private later(ms: number, label: string, end: () => void): void {
+    this.cluster.world.scheduler.schedule(ms * 1000, label, () => {
+      if (!this.healed) end();
+    });
+  }
+
+  private note(text: string): void {
+    const { scheduler } = this.cluster.world;
+    scheduler.trace.event(scheduler.nowUs, text);
+  }
+}
