@@ -44,6 +44,9 @@ export interface Recovery {
 export async function recover(tools: RecoveryTools): Promise<Recovery> {
   const { disk } = tools;
   const report: string[] = [];
+  // Names, too, may be only in the system's cache after a crash of the process: what is trusted from here on must last.
+  await disk.syncDirectory(walDirectory);
+  await disk.syncDirectory(groupDirectory);
   const numbers = (await disk.list(walDirectory)).map(segmentOf).filter((segment) => segment !== undefined);
   const summaries: SegmentSummary[] = [];
   for (const segment of numbers) {
@@ -106,7 +109,6 @@ async function syncTail(disk: Disk, summaries: readonly SegmentSummary[], chain:
       await file.close();
     }
   }
-  await disk.syncDirectory(walDirectory);
 }
 
 function reportChain(chain: Chain, report: string[]): void {

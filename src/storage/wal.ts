@@ -72,7 +72,6 @@ export class Wal {
   private isRolled = true;
   private markTimer: Timer | undefined;
   private retryTimer: Timer | undefined;
-  private lastWriteAt = 0;
   private closing = false;
   private idle: (() => void) | undefined;
   private syncs = 0;
@@ -300,7 +299,6 @@ export class Wal {
     this.synced = inflight.last;
     this.marked = Math.max(this.marked, inflight.bytes.length > 0 ? inflight.carries : 0);
     if (inflight.hasRecords) this.lastRecords = inflight.last;
-    this.lastWriteAt = this.options.clock.now();
     this.isWriting = false;
     this.since = undefined;
     for (const write of inflight.writes) this.queued -= write.bytes;
@@ -331,12 +329,13 @@ export class Wal {
   /** Carries the synced mark on once the log is silent, so that damage to the last batches is told from a torn end. */
   private armMark(): void {
     if (this.closing || this.markTimer !== undefined || this.lastRecords <= this.marked) return;
-    const wait = this.lastWriteAt + this.options.settings.markDelayMs - this.options.clock.now();
-    this.markTimer = this.options.clock.after(Math.max(0, wait), () => {
+    const { sequence } = this;
+    this.markTimer = this.options.clock.after(this.options.settings.markDelayMs, () => {
       this.markTimer = undefined;
       if (this.closing || this.isWriting || this.failure !== undefined || this.lastRecords <= this.marked) return;
-      if (this.options.clock.now() - this.lastWriteAt < this.options.settings.markDelayMs) this.armMark();
-      else this.writeMark();
+      // Written to meanwhile: the silence begins anew.
+      if (this.sequence === sequence) this.writeMark();
+      else this.armMark();
     });
   }
 
