@@ -103,7 +103,8 @@ export class Admin {
     const replica = this.node.groups.get(group);
     const { clock } = this.node.platform;
     const deadline = clock.now() + Math.min(timeoutMs, 5_000);
-    const target = to === undefined ? (replica === undefined ? undefined : this.node.controller.successorOf(replica)) : this.replicaOn(group, to);
+    const target =
+      to === undefined ? (replica === undefined ? undefined : this.node.controller.successorOf(replica)) : this.replicaOn(group, to);
     if (replica === undefined || target === undefined)
       throw new UnumError("INVALID_ARGUMENT", `No other voter of group ${group} can take over now.`);
     if (!replica.configuration.voters.includes(target)) throw new UnumError("INVALID_ARGUMENT", "Only a voter can lead.");
