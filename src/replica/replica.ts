@@ -128,7 +128,7 @@ export class Replica {
 
   /** Whether work waits for `process()`. */
   get hasWork(): boolean {
-    return this.failure === undefined && (this.raft.hasReady || this.proposals.gathered || this.applier.waiting);
+    return this.failure === undefined && (this.raft.hasReady || this.proposals.gathered || (this.applier.waiting && !this.installing));
   }
 
   tick(): void {
