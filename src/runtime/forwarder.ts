@@ -198,7 +198,7 @@ export class Forwarder {
     this.idle?.cancel();
     this.carrier?.close();
     this.carrier = undefined;
-    this.failAll(() => new UnumError("NODE_STOPPED", "The node that was asked has stopped.", { outcome: "unknown" }));
+    this.failAll(() => new UnumError("UNKNOWN_OUTCOME", `The connection to node ${this.node} was given up before it answered.`));
   }
 }
 

@@ -30,6 +30,10 @@ export interface LinksOptions {
   /** Our control connection to the node could not be made. */
   onLost(node: NodeId): void;
   onBack(node: NodeId): void;
+  /** The node does not answer on connections that look open: they were ended. */
+  onSilent(node: NodeId): void;
+  /** Another member says that this node was removed from the cluster. */
+  onRemoved(): void;
 }
 
 interface Peer {
@@ -37,8 +41,15 @@ interface Peer {
   readonly entries: PeerConnection;
   readonly bulk: PeerConnection;
   readonly heartbeats: Heartbeat[];
+  /** Of the node, on connections that it opened. */
   lastHeardMs: number;
+  /** When the connection that we opened last proved that it works both ways. */
+  provenMs: number;
 }
+
+const pingEveryMs = 500;
+/** A connection without an answer to our pings for so long is broken, whatever the operating system believes. */
+const silenceMsMax = 3_000;
 
 /**
  * The connections to the other nodes: one of each class in each direction, so that a heartbeat never
@@ -47,7 +58,8 @@ interface Peer {
 export class Links {
   private readonly options: LinksOptions;
   private readonly peers = new Map<NodeId, Peer>();
-  private readonly inbound = new Set<Carrier>();
+  private readonly inbound = new Map<Carrier, NodeId>();
+  private lastPingMs = 0;
   private readonly withHeartbeats = new Set<Peer>();
 
   constructor(options: LinksOptions) {
@@ -61,6 +73,8 @@ export class Links {
       this.peers.delete(node);
       this.withHeartbeats.delete(peer);
       for (const connection of [peer.control, peer.entries, peer.bulk]) connection.close();
+      // It dials again and hears that it is no member any more.
+      for (const [carrier, from] of this.inbound) if (from === node) carrier.destroy();
     }
     for (const [node, address] of peers) {
       const peer = this.peers.get(node);
@@ -75,8 +89,11 @@ export class Links {
     const control = new PeerConnection(options, node, address, "control", {
       onBroken: () => options.onBroken(node),
       onLost: () => options.onLost(node),
-      onOpen: () => options.onBack(node),
-      onFrame: ignore,
+      onOpen: () => {
+        this.proven(node);
+        options.onBack(node);
+      },
+      onFrame: () => this.proven(node),
     });
     const entries = new PeerConnection(options, node, address, "entries", {
       onBroken: ignore,
@@ -90,9 +107,30 @@ export class Links {
       onOpen: ignore,
       onFrame: (frame) => options.onBulkAnswer(node, frame),
     });
-    this.peers.set(node, { control, entries, bulk, heartbeats: [], lastHeardMs: Number.NEGATIVE_INFINITY });
+    this.peers.set(node, { control, entries, bulk, heartbeats: [], lastHeardMs: Number.NEGATIVE_INFINITY, provenMs: 0 });
     control.dial();
     entries.dial();
+  }
+
+  private proven(node: NodeId): void {
+    const peer = this.peers.get(node);
+    if (peer !== undefined) peer.provenMs = this.options.clock.now();
+  }
+
+  /** Called with every tick: an empty heartbeat asks for an answer on the same connection. */
+  tick(): void {
+    const now = this.options.clock.now();
+    if (now - this.lastPingMs < pingEveryMs) return;
+    this.lastPingMs = now;
+    for (const [node, peer] of this.peers) {
+      if (!peer.control.isOpen) continue;
+      if (now - peer.provenMs < silenceMsMax) {
+        peer.control.send(encodeHeartbeats([]));
+        continue;
+      }
+      for (const connection of [peer.control, peer.entries, peer.bulk]) connection.reset();
+      this.options.onSilent(node);
+    }
   }
 
   isConnected(node: NodeId): boolean {
@@ -148,7 +186,7 @@ export class Links {
 
   /** Takes over a connection that another node opened; it has said who it is. */
   accept(node: NodeId, purpose: ConnectionPurpose, carrier: Carrier): void {
-    this.inbound.add(carrier);
+    this.inbound.set(carrier, node);
     carrier.handle({
       onFrame: (frame) => this.receive(node, purpose, carrier, frame),
       onDrain: () => undefined,
@@ -163,9 +201,12 @@ export class Links {
     if (peer !== undefined) peer.lastHeardMs = this.options.clock.now();
     try {
       switch (frame[0]) {
-        case FrameType.heartbeats:
-          for (const beat of decodeHeartbeats(frame)) this.options.onMessage(node, beat.group, messageOf(beat));
+        case FrameType.heartbeats: {
+          const beats = decodeHeartbeats(frame);
+          if (beats.length === 0) carrier.send(encodeHeartbeats([]));
+          for (const beat of beats) this.options.onMessage(node, beat.group, messageOf(beat));
           break;
+        }
         case FrameType.raft: {
           const { group, message } = decodeGroupMessage(frame, { copy: true });
           this.options.onMessage(node, group, message);
@@ -191,7 +232,7 @@ export class Links {
       for (const connection of [peer.control, peer.entries, peer.bulk]) connection.close();
     }
     this.peers.clear();
-    for (const carrier of this.inbound) carrier.close();
+    for (const carrier of this.inbound.keys()) carrier.close();
     this.inbound.clear();
   }
 }

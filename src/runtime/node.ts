@@ -270,6 +270,8 @@ export class UnumNode {
       onBroken: (node) => this.hints.onBroken(node),
       onLost: (node) => this.hints.onLost(node),
       onBack: (node) => this.hints.onBack(node),
+      onSilent: (node) => this.router.drop(node),
+      onRemoved: () => this.removed(),
     });
   }
 
@@ -312,12 +314,18 @@ export class UnumNode {
     this.systemVersion = state.version;
     this.refreshPeers();
     if (state.removed.has(this.nodeId)) {
-      void this.identity.update({ removed: true }).then(() => this.fatal(removedError()));
+      this.removed();
       return;
     }
     this.controller.systemChanged(state);
     this.gate.push(this.announcements.members());
     this.gate.retry();
+  }
+
+  /** The cluster has given this node up: its id never returns. */
+  private removed(): void {
+    if (this.isStopping) return;
+    void this.identity.update({ removed: true }).then(() => this.fatal(removedError()));
   }
 
   private refreshPeers(): void {
@@ -370,6 +378,7 @@ export class UnumNode {
     try {
       this.vigil.look();
       this.groups.tick();
+      this.links.tick();
       this.transfers.tick();
       this.watches.tick(this.platform.clock.now(), this.groups.all(), 3 * this.options.electionTicks);
       this.controller.tick();

@@ -1,5 +1,5 @@
 import type { NodeId } from "../base/index.ts";
-import { limits } from "../base/index.ts";
+import { isUnumError, limits } from "../base/index.ts";
 import type { Timer } from "../ports/index.ts";
 import type { Carrier, ConnectionPurpose } from "../wire/index.ts";
 import { openConnection } from "./handshake.ts";
@@ -94,13 +94,19 @@ export class PeerConnection {
         }
         this.open(carrier);
       },
-      () => {
+      (error: unknown) => {
         this.dialing = false;
         if (this.closed) return;
         this.later();
-        this.onLost();
+        if (isUnumError(error, "REMOVED")) this.options.onRemoved();
+        else this.onLost();
       },
     );
+  }
+
+  /** The connection is silent: it may be broken without anybody having said so. */
+  reset(): void {
+    this.carrier?.destroy();
   }
 
   private open(carrier: Carrier): void {

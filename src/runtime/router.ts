@@ -26,6 +26,13 @@ export class Router {
     this.addresses = addresses;
   }
 
+  /** The connection to the node does not work any more: whoever waits for an answer over it hears so. */
+  drop(id: NodeId): void {
+    const forwarder = this.forwarders.get(id);
+    this.forwarders.delete(id);
+    forwarder?.close();
+  }
+
   private to(id: NodeId): Forwarder | undefined {
     const known = this.forwarders.get(id);
     if (known !== undefined) return known;
