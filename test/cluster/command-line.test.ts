@@ -135,19 +135,15 @@ describe("unum dev", () => {
     expect(await end(fresh, "SIGTERM")).toBe(0);
   });
 
-  it("takes the next free ports when its own are taken, says so, and its kept data serves there", async () => {
+  it("takes the next free ports when its own are taken, and says so", async () => {
     const port = await freePort();
-    const first = launch(["dev", "--port", String(port)]);
-    await printed(first, /ready in/);
-    expect((await run(["kv", "put", "a", "1"])).code).toBe(0);
-    await end(first, "SIGTERM");
-    const blocker = createServer().listen(port + 1, "127.0.0.1");
+    const blocker = createServer((socket) => socket.on("error", () => socket.destroy()).resume()).listen(port + 1, "127.0.0.1");
     await once(blocker, "listening");
     try {
-      const second = launch(["dev", "--port", String(port)]);
-      expect(await printed(second, /ready in/)).toContain(`ports ${port} to ${port + 2} are not all free; using`);
-      expect((await run(["kv", "get", "a"])).out).toBe("1\n");
-      await end(second, "SIGTERM");
+      const dev = launch(["dev", "--port", String(port)]);
+      expect(await printed(dev, /ready in/)).toContain(`ports ${port} to ${port + 2} are not all free; using ${port + 2} to ${port + 4}\n`);
+      expect((await run(["kv", "put", "a", "1"])).out).toMatch(/^revision/);
+      expect(await end(dev, "SIGTERM")).toBe(0);
     } finally {
       blocker.close();
     }
