@@ -324,8 +324,7 @@ export class UnumNode {
 
   /** The cluster has given this node up: its id never returns. */
   private removed(): void {
-    if (this.isStopping) return;
-    void this.identity.update({ removed: true }).then(() => this.fatal(removedError()));
+    if (!this.isStopping) void this.identity.update({ removed: true }).then(() => this.fatal(removedError()));
   }
 
   private refreshPeers(): void {

@@ -58,7 +58,7 @@ export class Router {
 
   /** The node to ask for a group that is led elsewhere: the leader, else any that holds a replica. */
   private targetOf(group: GroupId): { forwarder: Forwarder; isLeader: boolean } | undefined {
-    const leader = this.node.leaders.get(group);
+    const leader = this.leaderOf(group);
     if (leader !== undefined && leader !== this.node.nodeId) {
       const forwarder = this.to(leader);
       if (forwarder !== undefined) return { forwarder, isLeader: true };
@@ -71,6 +71,14 @@ export class Router {
       if (forwarder !== undefined) return { forwarder, isLeader: false };
     }
     return undefined;
+  }
+
+  /** What was heard, else what the replica here follows: a doubt about a node lasts only until the next try. */
+  private leaderOf(group: GroupId): NodeId | undefined {
+    const heard = this.node.leaders.get(group);
+    const replica = this.node.groups.get(group);
+    if (heard !== undefined || replica === undefined || replica.leader === 0) return heard;
+    return this.node.directory?.nodeOf(group, replica.leader);
   }
 
   forward(call: Call): void {
@@ -151,7 +159,7 @@ export class Router {
     if (local?.isLeader === true) {
       return new Promise((resolve, reject) => local.propose(command, { reply: (bytes) => resolve(bytes.slice()), fail: reject }));
     }
-    const leader = this.node.leaders.get(group);
+    const leader = this.leaderOf(group);
     if (leader === undefined || leader === this.node.nodeId) return Promise.reject(new UnumError("NO_LEADER"));
     return this.ask(leader, { method: Method.propose, group, body: command }, timeoutMs);
   }
