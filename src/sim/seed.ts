@@ -176,7 +176,7 @@ class Run {
 
   /** Phase two: nothing is broken any more, so everything must come back within bounded time. */
   private async recover(): Promise<void> {
-    const { cluster, history, world } = this;
+    const { cluster, history } = this;
     this.injector.stop();
     cluster.heal();
     const probed = this.probeAll();
