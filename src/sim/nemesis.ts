@@ -196,7 +196,8 @@ function drawFault(prng: Prng, kind: FaultKind): Fault {
     case "full-disk":
       return { kind, target: drawTarget(prng), forMs: drawMs(prng) };
     case "wall-jump":
-      return { kind, target: drawTarget(prng), byMs: prng.pick([-1, 1]) * prng.pick([50, 700, 30_000, 86_400_000]) };
+      // Not a day ahead: that ages the whole history away, in order, and the checkers need it whole.
+      return { kind, target: drawTarget(prng), byMs: prng.pick([-86_400_000, -30_000, -700, -50, 50, 700, 30_000]) };
     case "drift":
       return { kind, target: drawTarget(prng), ppm: prng.pick([-10_000, -1_000, 1_000, 10_000]) };
     case "remove-member":
