@@ -364,8 +364,8 @@ export class Replica {
       }
     }
     this.applier.done(entry);
-    this.host.entryApplied?.(this, entry);
     (this.machine as Partial<WatchableMachine>).publish?.();
+    this.host.entryApplied?.(this, entry);
     if (this.isLeader && entry.term === this.raft.term && entry.kind === EntryKind.normal && entry.data.length === 0)
       this.machine.lead(this.leaderTime());
   }
