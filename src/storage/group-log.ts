@@ -39,6 +39,8 @@ export class LogGroup implements GroupLog {
   private bytesSince: number;
   /** Removal of files, one after the other. */
   private cleaning: Promise<void> = Promise.resolve();
+  /** Entries on their way to a segment of the group's own. */
+  private moving: Promise<void> = Promise.resolve();
   private closed = false;
 
   constructor(tools: GroupTools, state: LogState, recovered: RecoveredLog, logFiles: readonly GroupLogFile[], snapshot: OpenSnapshot | undefined) {
@@ -87,10 +89,10 @@ export class LogGroup implements GroupLog {
   async saveSnapshot(meta: SnapshotMeta, pull: () => Uint8Array | undefined, signal?: { readonly aborted: boolean }): Promise<SnapshotFile> {
     const stop = { isAborted: (): boolean => this.closed || signal?.aborted === true };
     const opened = await saveSnapshotFile(this.tools, this.state, meta, pull, stop);
-    if (this.state.snapshot.index > meta.index) {
+    if (this.closed || this.state.snapshot.index > meta.index) {
       await opened.close();
       await this.tools.disk.remove(opened.path);
-      throw new UnumError("CLOSED", "A newer snapshot was installed meanwhile.");
+      throw new UnumError("CLOSED", "The replica has ended, or a newer snapshot was installed meanwhile.");
     }
     this.state.snapshot = meta;
     this.state.snapshotHasBytes = true;
@@ -144,7 +146,13 @@ export class LogGroup implements GroupLog {
   }
 
   /** Copies committed entries into a segment of the group's own and then reads them there. */
-  async moveOut(from: number, to: number): Promise<void> {
+  moveOut(from: number, to: number): Promise<void> {
+    const moved = this.closed ? Promise.resolve() : this.copyOut(from, to);
+    this.moving = moved.catch(() => undefined);
+    return moved;
+  }
+
+  private async copyOut(from: number, to: number): Promise<void> {
     const { disk, checksum, files, settings } = this.tools;
     const { index } = this.state;
     const merged = this.mergeable(from, this.bytesOf(from, to), settings.groupFileBytes);
@@ -178,6 +186,7 @@ export class LogGroup implements GroupLog {
   async removeFiles(): Promise<void> {
     const { disk, files, logger } = this.tools;
     this.closed = true;
+    await this.moving;
     await this.cleaning;
     await this.receiver?.release();
     try {
@@ -195,6 +204,7 @@ export class LogGroup implements GroupLog {
 
   async close(): Promise<void> {
     this.closed = true;
+    await this.moving;
     await this.cleaning;
     await this.receiver?.release();
     await this.closeSnapshots();

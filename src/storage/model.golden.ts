@@ -96,6 +96,12 @@ export class ModelRun {
     return model.versions[model.versions.length - 1] as Version;
   }
 
+  /** What is acknowledged of the same replica that `version` belongs to. */
+  private durable(model: ModelGroup, version: Version): Version {
+    const acknowledged = model.versions[model.acknowledged] as Version;
+    return acknowledged.incarnation === version.incarnation ? acknowledged : absent;
+  }
+
   private handle(model: ModelGroup): GroupLog {
     return this.world.log(model.group);
   }
@@ -135,7 +141,7 @@ export class ModelRun {
     const term = isCut || prng.chance(1, 10) ? version.term + 1 : Math.max(1, version.term);
     const count = prng.between(1, 4);
     const entries: Entry[] = makeEntries(model.group, from, from + count - 1, term, prng.between(10, 500));
-    const acknowledgedLast = Math.max(0, ...[(model.versions[model.acknowledged] as Version).terms.length]);
+    const acknowledgedLast = this.durable(model, version).terms.length;
     if (!isCut && prng.chance(1, 2)) {
       model.commit = Math.max(model.commit, Math.min(acknowledgedLast, last));
       this.handle(model).committed(model.commit);
@@ -158,7 +164,7 @@ export class ModelRun {
 
   private async snapshot(model: ModelGroup): Promise<void> {
     const { prng, world } = this;
-    const acknowledged = model.versions[model.acknowledged] as Version;
+    const acknowledged = this.durable(model, this.newest(model));
     const index = Math.min(model.commit, acknowledged.terms.length);
     if (index <= model.saved) return;
     const term = acknowledged.terms[index - 1] ?? 0;

@@ -15,5 +15,5 @@ describe("storage against a model", () => {
       }
     }
     expect(count).toBeGreaterThan(0);
-  }, 60_000);
+  }, 60_000 + count * 200);
 });

@@ -111,9 +111,13 @@ async function syncTail(disk: Disk, summaries: readonly SegmentSummary[], chain:
   }
 }
 
+function batches(count: number): string {
+  return count === 1 ? "1 batch" : `${count} batches`;
+}
+
 function reportChain(chain: Chain, report: string[]): void {
-  if (chain.corrupt > 0) report.push(`${chain.corrupt} batches of the write-ahead log up to the synced mark ${chain.synced} are damaged or missing`);
-  if (chain.dropped > 0) report.push(`the write-ahead log ends with batch ${chain.end}; ${chain.dropped} behind it were not completely written and are dropped`);
+  if (chain.corrupt > 0) report.push(`damaged or missing in the write-ahead log, up to the synced mark ${chain.synced}: ${batches(chain.corrupt)}`);
+  if (chain.dropped > 0) report.push(`the write-ahead log ends with batch ${chain.end}; dropped behind it, never completely written: ${batches(chain.dropped)}`);
 }
 
 async function settleAll(tools: RecoveryTools, replay: Replay, report: string[]): Promise<Pick<Recovery, "replicas" | "discarded" | "useless">> {

@@ -86,15 +86,17 @@ export class Replay {
   }
 
   private noteDamage(batch: ScannedBatch): void {
+    // Heads and copies repeat states: what is lost with one is no part of any log.
+    const repeats = batch.headerIntact && (batch.isHead || batch.isCopies);
     const groups = new Set<GroupId>();
     for (const { header, payload } of batch.records) {
       if (payload !== undefined || header.kind === RecordKind.entry) continue;
       const group = groupId(header.group);
       groups.add(group);
       const tracked = this.tracked.get(group);
-      if (tracked !== undefined && header.kind !== RecordKind.hardState) tracked.doubt = true;
+      if (tracked !== undefined && header.kind !== RecordKind.hardState && !repeats) tracked.doubt = true;
     }
-    if (batch.unattributed) for (const tracked of this.tracked.values()) tracked.doubt = true;
+    if (batch.unattributed && !repeats) for (const tracked of this.tracked.values()) tracked.doubt = true;
     this.lost = batch.unattributed ? "all" : groups;
   }
 

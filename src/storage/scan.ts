@@ -83,25 +83,6 @@ export function scanRecords(bytes: Uint8Array, view: DataView, at: number, end: 
   return { records, unattributed, end: position };
 }
 
-/** Reads records from `at` as long as headers are intact: for a batch whose own header is lost. */
-function guessRecords(bytes: Uint8Array, view: DataView, at: number, end: number, seed: number, checksum: Checksum): Records {
-  const records: ScannedRecord[] = [];
-  let position = at;
-  let reached = at;
-  while (position < end) {
-    const header = readRecordHeader(bytes, view, position, seed, checksum);
-    if (header === undefined) {
-      position += 8;
-      continue;
-    }
-    if (position !== reached) return { records, unattributed: true, end: position };
-    records.push({ header, offset: position, payload: readRecordPayload(bytes, view, position, checksum)?.payload });
-    position += recordHeaderBytes + align8(header.length);
-    reached = position;
-  }
-  return { records, unattributed: records.length === 0 || alignSector(reached) !== end, end: reached };
-}
-
 function scanBatch(bytes: Uint8Array, view: DataView, at: number, header: BatchHeader, checksum: Checksum): ScannedBatch {
   const seed = batchSeed(header.segment, header.salt, header.sequence, checksum);
   const start = at + batchHeaderBytes;
@@ -136,9 +117,7 @@ export function scanSegment(bytes: Uint8Array, segment: number, path: string, ch
     }
     salt = header.salt;
     const expected = last === undefined ? header.first : last.sequence + 1;
-    if (header.sequence === expected + 1 && lostFrom < at) {
-      batches.push(guessBatch(bytes, view, lostFrom, at, expected, header, checksum));
-    }
+    if (header.sequence > expected && lostFrom < at) batches.push(...guessBatches(bytes, view, lostFrom, at, expected, header, checksum));
     batches.push(scanBatch(bytes, view, at, header, checksum));
     at = alignSector(at + batchHeaderBytes + header.length);
     lostFrom = at;
@@ -152,13 +131,40 @@ function follows(header: BatchHeader, last: ScannedBatch | undefined): boolean {
   return last === undefined || (header.sequence > last.sequence && header.first === last.first);
 }
 
-function guessBatch(bytes: Uint8Array, view: DataView, from: number, end: number, sequence: number, next: BatchHeader, checksum: Checksum): ScannedBatch {
+/**
+ * The batches between two intact ones whose own headers are damaged. Their sequences are known, and so is
+ * what their records' CRCs continue from. They are taken only when records, each behind the other, and
+ * padding fill the place exactly: then nothing can be missing. Otherwise there are none.
+ */
+function guessBatches(bytes: Uint8Array, view: DataView, from: number, end: number, first: number, next: BatchHeader, checksum: Checksum): ScannedBatch[] {
+  const found: ScannedBatch[] = [];
+  let at = from;
+  for (let sequence = first; sequence < next.sequence; sequence++) {
+    const batch = guessBatch(bytes, view, at, end, sequence, next, checksum);
+    if (batch === undefined) return [];
+    found.push(batch.guessed);
+    at = batch.end;
+  }
+  return at === end ? found : [];
+}
+
+function guessBatch(
+  bytes: Uint8Array, view: DataView, from: number, end: number, sequence: number, next: BatchHeader, checksum: Checksum,
+): { readonly guessed: ScannedBatch; readonly end: number } | undefined {
   const seed = batchSeed(next.segment, next.salt, sequence, checksum);
-  const found = guessRecords(bytes, view, from + batchHeaderBytes, end, seed, checksum);
-  return {
+  const records: ScannedRecord[] = [];
+  let at = from + batchHeaderBytes;
+  for (let header = readRecordHeader(bytes, view, at, seed, checksum); header !== undefined && at < end; header = readRecordHeader(bytes, view, at, seed, checksum)) {
+    records.push({ header, offset: at, payload: readRecordPayload(bytes, view, at, checksum)?.payload });
+    at += recordHeaderBytes + align8(header.length);
+  }
+  const padded = alignSector(at);
+  if (records.length === 0 || padded > end || !isZero(bytes.subarray(at, padded), 0)) return undefined;
+  const guessed = {
     sequence, first: next.first, syncedUpTo: 0, isHead: false, isCopies: false, intact: false, headerIntact: false,
-    records: found.records, unattributed: found.unattributed, offset: from,
+    records, unattributed: false, offset: from,
   };
+  return { guessed, end: padded };
 }
 
 function isZero(bytes: Uint8Array, from: number): boolean {

@@ -242,6 +242,8 @@ export class Wal {
     composer.begin(this.sequence);
     const copies = new Map<LogState, QueuedWrite>();
     for (const write of writes) {
+      // A replica that has ended takes nothing more: a late rewrite, say, of its entries.
+      if (write.kind !== "create" && this.states.get(write.state.group) !== write.state) continue;
       if (needsCopy(write)) copies.set(write.state, write);
       composeWrite(composer, write);
       if (write.kind === "create") this.states.set(write.state.group, write.state);
