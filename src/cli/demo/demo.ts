@@ -208,19 +208,27 @@ export class Demo {
     await victim.exited;
     const began = clock.now();
     this.cluster.spawn(victim);
-    const client = await this.connect([victim.address], true);
     const target = replicaOf(await leader.nodeStatus())?.commit ?? 0;
-    const done = await until(clock, Math.min(15_000, this.remainingMs), 10, async () => {
-      try {
-        const applied = replicaOf(await client.nodeStatus({ timeout: 2000 }))?.applied ?? 0;
-        return applied >= target && target > 0 ? true : undefined;
-      } catch (error) {
-        if (isUnumError(error)) return undefined;
-        throw error;
-      }
+    const done = await until(clock, Math.min(15_000, this.remainingMs), 20, async () => {
+      const applied = await this.appliedOf(victim);
+      return applied !== undefined && applied >= target && target > 0 ? true : undefined;
     });
     if (done === undefined) throw new Failure("NOT_CAUGHT_UP", `${victim.name} did not catch up: ${victim.lastLine}`);
     return clock.now() - began;
+  }
+
+  /** Through a new handle each time: one that has failed before waits longer before it tries again. */
+  private async appliedOf(node: LocalNode): Promise<number | undefined> {
+    let client: Client | undefined;
+    try {
+      client = await this.context.connect([node.address], { pinned: true });
+      return replicaOf(await client.nodeStatus({ timeout: 300 }))?.applied;
+    } catch (error) {
+      if (isUnumError(error)) return undefined;
+      throw error;
+    } finally {
+      await client?.close();
+    }
   }
 
   private async killAll(): Promise<DemoFault> {

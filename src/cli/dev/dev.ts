@@ -82,17 +82,24 @@ export class Dev {
   }
 
   act(action: Exclude<KeyAction, { readonly kind: "quit" }>): void {
-    if (this.client === undefined || this.closed) return;
-    if (this.busy) {
-      this.say("busy; one thing at a time");
-      return;
+    const { client } = this;
+    if (client === undefined || this.closed) return;
+    const fallen = action.kind === "toggle" ? this.cluster.nodes[action.at] : undefined;
+    // Whoever wants a node back gets it at once, also while something waits for a quorum.
+    if (fallen?.state === "down") this.run(() => this.restart(fallen));
+    else if (this.busy) this.say("busy; one thing at a time");
+    else {
+      this.busy = true;
+      this.run(() =>
+        this.perform(action, client).finally(() => {
+          this.busy = false;
+        }),
+      );
     }
-    this.busy = true;
-    void this.perform(action, this.client)
-      .catch((error: unknown) => this.say(`failed: ${failureMessage(error)}`))
-      .finally(() => {
-        this.busy = false;
-      });
+  }
+
+  private run(work: () => Promise<void>): void {
+    work().catch((error: unknown) => this.say(`failed: ${failureMessage(error)}`));
   }
 
   /** Ends every process and gives the terminal back. */
@@ -118,9 +125,7 @@ export class Dev {
       }
       case "toggle": {
         const node = this.cluster.nodes[action.at];
-        if (node === undefined) return;
-        if (node.state === "down") await this.restart(node);
-        else await this.kill(node, client);
+        if (node !== undefined) await this.kill(node, client);
         return;
       }
       case "pause":
@@ -179,10 +184,14 @@ export class Dev {
     fault();
     this.draw();
     const began = clock.now();
-    const again = await until(clock, 10_000, 5, async () => (clock.now() - began > 400 && probe.count > before + 20 ? true : undefined));
-    const pauseMs = await probe.stop();
-    if (again === undefined && probe.count <= before + 20)
-      return `writes are paused: ${this.cluster.nodes.filter((node) => node.state === "up").length} of ${this.options.nodes} nodes are up`;
+    const up = (): number => this.cluster.nodes.filter((node) => node.state === "up").length;
+    // Without a majority there is nothing to wait for.
+    const patienceMs = up() > this.options.nodes / 2 ? 10_000 : 500;
+    const again = await until(clock, patienceMs, 5, async () =>
+      clock.now() - began > 400 && probe.count > before + 20 ? true : undefined,
+    );
+    const pauseMs = probe.stop();
+    if (again === undefined && probe.count <= before + 20) return `writes are paused: ${up()} of ${this.options.nodes} nodes are up`;
     return `writes paused ${formatMs(Math.round(pauseMs))}`;
   }
 

@@ -36,17 +36,20 @@ export class NodeMonitor {
 
   /** One question at a time; never rejects for what the node does. */
   async poll(): Promise<void> {
-    if (this.node.state === "down") this.forget();
+    if (this.node.state === "down") await this.forget();
     if (this.asking || this.node.state !== "up") return;
     this.asking = true;
     const asked = this.node.sinceMs;
+    const starting = this.status === undefined;
     try {
       this.client ??= await this.context.connect([this.node.address], { timeout: 2000, pinned: true });
-      const status = await this.client.nodeStatus({ timeout: 2000 });
+      const status = await this.client.nodeStatus({ timeout: starting ? startingTimeoutMs : 2000 });
       // An answer of the process before this one says nothing about this one.
       if (asked === this.node.sinceMs) this.note(status);
     } catch (error) {
       if (!isUnumError(error)) throw error;
+      // A handle that has failed waits longer each time; a node that starts is asked through a new one.
+      if (starting) await this.close();
     } finally {
       this.asking = false;
     }
@@ -77,8 +80,9 @@ export class NodeMonitor {
   }
 
   async close(): Promise<void> {
-    await this.client?.close();
+    const { client } = this;
     this.client = undefined;
+    await client?.close();
   }
 
   private note(status: NodeStatus): void {
@@ -96,11 +100,13 @@ export class NodeMonitor {
     this.answeredMs = now;
   }
 
-  private forget(): void {
+  private async forget(): Promise<void> {
     this.status = undefined;
     this.operations = undefined;
     this.opsPerSecond = undefined;
+    await this.close();
   }
 }
 
+const startingTimeoutMs = 300;
 const silentMs = 2500;
