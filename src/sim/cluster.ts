@@ -8,6 +8,7 @@ import type { StorageSettings } from "../storage/index.ts";
 import type { Agreement } from "./check/index.ts";
 import { SimDisk } from "./disk.ts";
 import type { Plan, Target } from "./nemesis.ts";
+import type { Witness } from "./witness.ts";
 import type { SimMachine, SimWorld } from "./world.ts";
 
 const port = 7400;
@@ -31,6 +32,7 @@ export interface Member {
 export interface ClusterOptions {
   readonly plan: Plan;
   readonly agreement: Agreement;
+  readonly witness: Witness;
   /** Something happened that must never happen. */
   readonly violation: (text: string) => void;
 }
@@ -170,14 +172,16 @@ export class Cluster {
   }
 
   private observer(member: Member): NodeObserver {
-    const { agreement, violation } = this.options;
+    const { agreement, violation, witness } = this.options;
     const { name } = member;
     return {
       began: (replica) => {
+        witness.began(name, replica);
         agreement.began(name, replica.group, replica.applied);
         if (replica.applied > 0) agreement.state(name, replica.group, replica.applied, replica.machine.hash());
       },
       applied: (replica, entry) => {
+        witness.applied(name, replica);
         agreement.applied(name, replica.group, {
           index: entry.index,
           term: entry.term,

@@ -3,16 +3,16 @@ import { openHandle, text } from "../api/index.ts";
 import type { UnumHandle } from "../api/index.ts";
 import { StreamCarrier } from "../wire/index.ts";
 import { parseAddress, silentLogger } from "../ports/index.ts";
-import { Agreement, Chronicle, checkDurability, checkRegisters, checkRevisions, checkWatches } from "./check/index.ts";
-import type { FinalRead } from "./check/index.ts";
+import { Agreement, checkDurability, checkRegisters, checkRevisions, checkWatches } from "./check/index.ts";
+import type { Chronicle, FinalRead } from "./check/index.ts";
 import { Cluster, describeError } from "./cluster.ts";
 import { installGuards } from "./guards.ts";
 import { History, describeCall } from "./history.ts";
-import type { SeenChange } from "./history.ts";
 import { Injector } from "./inject.ts";
 import { drawPlan } from "./nemesis.ts";
 import type { Plan } from "./nemesis.ts";
 import { SimulationStuck } from "./scheduler.ts";
+import { Witness } from "./witness.ts";
 import { Client, drawWorkload, unpad } from "./workload.ts";
 import type { ClientHost } from "./workload.ts";
 import { SimWorld } from "./world.ts";
@@ -80,6 +80,7 @@ class Run {
   private readonly world: SimWorld;
   private readonly cluster: Cluster;
   private readonly agreement = new Agreement();
+  private readonly witness: Witness;
   private readonly history = new History();
   private readonly violations: string[] = [];
   private readonly clients: Client[] = [];
@@ -96,7 +97,8 @@ class Run {
       ...(options.record === undefined ? {} : { record: options.record }),
     });
     const violation = (found: string): void => this.violation(found);
-    this.cluster = new Cluster(this.world, { plan: this.plan, agreement: this.agreement, violation });
+    this.witness = new Witness(violation);
+    this.cluster = new Cluster(this.world, { plan: this.plan, agreement: this.agreement, witness: this.witness, violation });
     const workload = drawWorkload(prng.fork("workload"));
     for (let i = 1; i <= this.plan.clients; i++) {
       const machine = this.world.machine(`c${i}`);
@@ -255,7 +257,7 @@ class Run {
   private async check(): Promise<void> {
     const finals: FinalRead[] = [];
     for (const member of this.cluster.live()) finals.push(await this.readAll(member.name, member.address));
-    const chronicle = await this.chronicle(Math.max(...finals.map(({ revision }) => revision)));
+    const chronicle = this.witness.chronicle();
     this.revisions = chronicle.lastRevision;
     await this.demandWatches(chronicle);
     const registers = checkRegisters(this.history);
@@ -274,23 +276,6 @@ class Run {
       revision: page.revision,
       entries: page.entries.map(({ key, revision, value }) => ({ key, revision, value: unpad(value) })),
     };
-  }
-
-  /** Everything from the first revision on, as a new watch tells it. */
-  private async chronicle(lastRevision: number): Promise<Chronicle> {
-    const changes: SeenChange[] = [];
-    const handle = this.open(this.world.machine("chronicler"), this.cluster.addresses);
-    const watch = handle.kv.with(text).watch<string>({ prefix: "" }, { from: 2 });
-    void (async () => {
-      for await (const { events, revision } of watch) {
-        changes.push({
-          revision,
-          events: events.map((event) => ({ key: event.key, value: event.kind === "put" ? unpad(event.entry.value) : undefined })),
-        });
-      }
-    })().catch((error: unknown) => this.violation(`the watch of everything ended with ${String(error)}`));
-    await this.demand("a watch tells everything", () => lastRevision < 2 || changes.at(-1)?.revision === lastRevision, healMsMax);
-    return new Chronicle(changes);
   }
 
   /** Watches that go on are given time to reach the end. */
