@@ -59,8 +59,9 @@ export function checkRegisters(history: History, stepsMax = 400_000): RegisterRe
   const violations: string[] = [];
   const undecided: string[] = [];
   let steps = 0;
+  const seen = seenByKey(history);
   for (const [key, calls] of [...partition(history)].sort((a, b) => (a[0] < b[0] ? -1 : 1))) {
-    const names = new Names(key, calls);
+    const names = new Names(key, seen.get(key) ?? []);
     const kept: { readonly call: Call; readonly interval: Interval<RegisterInput, RegisterOutput> }[] = [];
     for (const call of calls) {
       const interval = names.interval(call);
@@ -122,22 +123,32 @@ function keysOf(operation: Operation): string[] {
   }
 }
 
+/** From every answer, range reads included: that is where clients have their revisions from. */
+function seenByKey(history: History): Map<string, Seen[]> {
+  const byKey = new Map<string, Seen[]>();
+  for (const call of history.calls) {
+    for (const seen of told(call)) {
+      const list = byKey.get(seen.key);
+      if (list === undefined) byKey.set(seen.key, [seen]);
+      else list.push(seen);
+    }
+  }
+  return byKey;
+}
+
 /** Which value each revision of one key names, from everything that clients were told. */
 class Names {
   readonly contradictions: string[] = [];
   private readonly key: string;
   private readonly values = new Map<number, string>();
 
-  constructor(key: string, calls: readonly Call[]) {
+  constructor(key: string, everythingSeen: readonly Seen[]) {
     this.key = key;
-    for (const call of calls) {
-      for (const seen of told(call)) {
-        if (seen.key !== key) continue;
-        const before = this.values.get(seen.revision);
-        if (before === undefined) this.values.set(seen.revision, seen.value);
-        else if (before !== seen.value)
-          this.contradictions.push(`key ${key} has two values at revision ${seen.revision}: ${before} and ${seen.value}`);
-      }
+    for (const seen of everythingSeen) {
+      const before = this.values.get(seen.revision);
+      if (before === undefined) this.values.set(seen.revision, seen.value);
+      else if (before !== seen.value)
+        this.contradictions.push(`key ${key} has two values at revision ${seen.revision}: ${before} and ${seen.value}`);
     }
   }
 
