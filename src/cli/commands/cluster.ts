@@ -174,7 +174,9 @@ async function transfer(context: CliContext, flags: TransferFlags): Promise<Exit
     const transfers = await client.transferLeader({ keyspace: flags.keyspace, to: target?.node });
     const nameOf = (id: string): string => members.find((item) => item.node === id)?.name ?? id;
     if (flags.json === true) printJson(context, { transfers });
-    else for (const item of transfers) context.stdout.write(`group ${item.group}: ${nameOf(item.from)} -> ${nameOf(item.to)}\n`);
+    for (const item of flags.json === true ? [] : transfers)
+      context.stdout.write(`group ${item.group}: ${nameOf(item.from)} -> ${nameOf(item.to)}\n`);
+    if (transfers.length === 0) context.stderr.write("nothing was moved: the node asked for leads no such group\n");
     return 0;
   });
 }
