@@ -63,6 +63,21 @@ describe("partitions", () => {
     expect(nearSees.closed).toBe(false);
   });
 
+  it("let nothing that is sent after the heal overtake what was held", async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const { farSees, near, world } = await connected("client", {}, seed);
+      world.network.partition(["a"], ["b"]);
+      near.write(utf8Encode("1"));
+      await world.scheduler.run(100);
+      world.network.heal();
+      near.write(utf8Encode("2"));
+      await world.scheduler.run(10);
+      near.write(utf8Encode("3"));
+      await world.scheduler.run(5000);
+      expect(farSees.texts.join("")).toBe("123");
+    }
+  });
+
   it("break a connection that could not get through for too long, on the side that tried", async () => {
     const { world, near, nearSees, farSees } = await connected("client", { giveUpMs: 2000 });
     world.network.partition(["a"], ["b"]);

@@ -184,10 +184,10 @@ export class SimNetwork implements Describable {
     return Math.max(delay, link.cloggedUntilUs - now);
   }
 
-  /** Runs `send` now, or when the direction is open again. */
+  /** Runs `send` now, or when the direction is open again, behind all that was held before it. */
   whenOpen(from: string, to: string, send: () => void): void {
     const link = this.link(from, to);
-    if (link.blocked && from !== to) link.held.push(send);
+    if (from !== to && (link.blocked || link.held.length > 0)) link.held.push(send);
     else send();
   }
 
@@ -208,9 +208,8 @@ export class SimNetwork implements Describable {
     link.blocked = blocked;
     this.note(`${blocked ? "block" : "open"} ${from} > ${to}`);
     if (blocked || link.held.length === 0) return;
-    const held = link.held.splice(0);
     this.scheduler.schedule(this.prng.between(0, resendUsMax), `resend ${from} > ${to}`, () => {
-      for (const send of held) send();
+      if (!link.blocked) for (const send of link.held.splice(0)) send();
     });
   }
 
