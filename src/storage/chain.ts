@@ -6,12 +6,13 @@ export interface SegmentSummary {
   readonly salt: number | undefined;
   readonly bytes: number;
   readonly blank: boolean;
+  readonly isShort: boolean;
   readonly batches: readonly { readonly sequence: number; readonly first: number; readonly syncedUpTo: number; readonly intact: boolean; readonly headerIntact: boolean }[];
 }
 
 export function summarize(scanned: ScannedSegment, bytes: number): SegmentSummary {
   return {
-    segment: scanned.segment, salt: scanned.salt, bytes, blank: scanned.blank,
+    segment: scanned.segment, salt: scanned.salt, bytes, blank: scanned.blank, isShort: scanned.isShort,
     batches: scanned.batches.map(({ sequence, first, syncedUpTo, intact, headerIntact }) => ({ sequence, first, syncedUpTo, intact, headerIntact })),
   };
 }

@@ -62,6 +62,11 @@ export async function recover(tools: RecoveryTools): Promise<Recovery> {
     await replayAll(tools, segments, chain, replay);
     await syncTail(disk, summaries, chain);
     reportChain(chain, report);
+    const short = useful[useful.length - 1];
+    if (short?.isShort === true) {
+      replay.doubtAll();
+      report.push(`the write-ahead log has lost its end: ${segmentName(short.segment)} is shorter than it was made`);
+    }
   } else if (useful.length > 0) report.push(`no batch could be read from ${useful.length} segments of the write-ahead log`);
   const last = summaries[summaries.length - 1];
   const spare = last?.blank === true && last.salt !== undefined ? { segment: last.segment, salt: last.salt, bytes: last.bytes } : undefined;
@@ -81,7 +86,10 @@ export async function recover(tools: RecoveryTools): Promise<Recovery> {
 function chooseSegments(summaries: readonly SegmentSummary[]): SegmentSummary[] {
   let count = summaries.length;
   const hasBatches = summaries.some(({ batches }) => batches.length > 0);
-  while (count > 0 && summaries[count - 1]?.batches.length === 0 && (hasBatches || summaries[count - 1]?.blank === true)) count--;
+  for (let last = summaries[count - 1]; last !== undefined && last.batches.length === 0 && !last.isShort; last = summaries[count - 1]) {
+    if (!hasBatches && !last.blank) break;
+    count--;
+  }
   return summaries.slice(0, count).filter(({ blank }) => !blank);
 }
 

@@ -54,12 +54,17 @@ export class Replay {
     this.lost = undefined;
   }
 
+  /** Records of any group may be missing at the end. */
+  doubtAll(): void {
+    for (const tracked of this.tracked.values()) tracked.doubt = true;
+  }
+
   /** Batches from `expected` up to `sequence` are missing altogether. */
   private passGap(sequence: number, next: ScannedBatch | undefined): void {
     const missing = sequence - this.expected;
     this.expected = sequence + (next === undefined ? 0 : 1);
     if (missing === 0) return;
-    for (const tracked of this.tracked.values()) tracked.doubt = true;
+    this.doubtAll();
     this.doubtHardStates(this.lost);
     if (missing > 1) this.doubtHardStates("all");
     this.lost = "all";
@@ -96,7 +101,7 @@ export class Replay {
       const tracked = this.tracked.get(group);
       if (tracked !== undefined && header.kind !== RecordKind.hardState && !repeats) tracked.doubt = true;
     }
-    if (batch.unattributed && !repeats) for (const tracked of this.tracked.values()) tracked.doubt = true;
+    if (batch.unattributed && !repeats) this.doubtAll();
     this.lost = batch.unattributed ? "all" : groups;
   }
 

@@ -34,6 +34,8 @@ export interface ScannedSegment {
   readonly salt: number | undefined;
   /** In file order; sequences ascend, gaps are what is lost. */
   readonly batches: readonly ScannedBatch[];
+  /** The file has lost its end, which no crash can do. */
+  readonly isShort: boolean;
   /** Nothing but zeros behind an intact preamble: never used. */
   readonly blank: boolean;
 }
@@ -44,24 +46,35 @@ interface Records {
   readonly end: number;
 }
 
+export interface SegmentIdentity {
+  readonly segment: number;
+  /** Drawn for each segment, so that nobody can write bytes into an entry that look like a batch of it. */
+  readonly salt: number;
+  /** The file was made so large, durably, before anything was written to it. */
+  readonly capacity: number;
+}
+
+const identityBytes = 40;
+
 /** The head of a segment file, one sector long. */
-export function segmentPreamble(segment: number, salt: number, checksum: Checksum): Uint8Array {
+export function segmentPreamble(identity: SegmentIdentity, checksum: Checksum): Uint8Array {
   const bytes = new Uint8Array(sectorBytes);
   const view = viewOf(bytes);
   writePreamble(bytes, "UNUM-WAL", checksum);
-  view.setUint32(preambleBytes, segment % 0x1_0000_0000, true);
-  view.setUint32(preambleBytes + 4, Math.floor(segment / 0x1_0000_0000), true);
-  view.setUint32(preambleBytes + 8, salt, true);
-  view.setUint32(preambleBytes + 12, checksum.crc32(bytes.subarray(0, preambleBytes + 12)), true);
+  view.setBigUint64(preambleBytes, BigInt(identity.segment), true);
+  view.setUint32(preambleBytes + 8, identity.salt, true);
+  view.setBigUint64(preambleBytes + 16, BigInt(identity.capacity), true);
+  view.setUint32(identityBytes, checksum.crc32(bytes.subarray(0, identityBytes)), true);
   return bytes;
 }
 
-function readSalt(bytes: Uint8Array, segment: number, path: string, checksum: Checksum): number | undefined {
-  if (!checkPreamble(bytes, "UNUM-WAL", path, checksum) || bytes.length < preambleBytes + 16) return undefined;
+function readIdentity(bytes: Uint8Array, segment: number, path: string, checksum: Checksum): SegmentIdentity | undefined {
+  if (!checkPreamble(bytes, "UNUM-WAL", path, checksum) || bytes.length < identityBytes + 4) return undefined;
   const view = viewOf(bytes);
-  if (view.getUint32(preambleBytes + 12, true) !== checksum.crc32(bytes.subarray(0, preambleBytes + 12))) return undefined;
-  const named = view.getUint32(preambleBytes, true) + view.getUint32(preambleBytes + 4, true) * 0x1_0000_0000;
-  return named === segment ? view.getUint32(preambleBytes + 8, true) : undefined;
+  if (view.getUint32(identityBytes, true) !== checksum.crc32(bytes.subarray(0, identityBytes))) return undefined;
+  const named = Number(view.getBigUint64(preambleBytes, true));
+  if (named !== segment) return undefined;
+  return { segment, salt: view.getUint32(preambleBytes + 8, true), capacity: Number(view.getBigUint64(preambleBytes + 16, true)) };
 }
 
 /** Reads records from `at`; behind a damaged header it looks for the next intact one, 8 bytes a step. */
@@ -104,8 +117,8 @@ function scanBatch(bytes: Uint8Array, view: DataView, at: number, header: BatchH
  */
 export function scanSegment(bytes: Uint8Array, segment: number, path: string, checksum: Checksum): ScannedSegment {
   const view = viewOf(bytes);
-  const preambleSalt = readSalt(bytes, segment, path, checksum);
-  let salt = preambleSalt;
+  const identity = readIdentity(bytes, segment, path, checksum);
+  let salt = identity?.salt;
   const batches: ScannedBatch[] = [];
   let lostFrom = sectorBytes;
   for (let at = sectorBytes; at + batchHeaderBytes <= bytes.length; ) {
@@ -122,7 +135,8 @@ export function scanSegment(bytes: Uint8Array, segment: number, path: string, ch
     at = alignSector(at + batchHeaderBytes + header.length);
     lostFrom = at;
   }
-  return { segment, salt, batches, blank: batches.length === 0 && preambleSalt !== undefined && isZero(bytes, sectorBytes) };
+  const isShort = identity !== undefined && bytes.length < identity.capacity;
+  return { segment, salt, batches, isShort, blank: batches.length === 0 && identity !== undefined && !isShort && isZero(bytes, sectorBytes) };
 }
 
 /** Sequences ascend in file order and belong to the same run of the log. */

@@ -30,7 +30,7 @@ export async function createSegment(options: SpareOptions, segment: number, capa
     const bulk = await disk.open(path, { create: true, lane: "bulk" });
     try {
       await bulk.preallocate(capacity);
-      await bulk.writeAt(0, [segmentPreamble(segment, salt, options.checksum)], { sync: true });
+      await bulk.writeAt(0, [segmentPreamble({ segment, salt, capacity }, options.checksum)], { sync: true });
     } finally {
       await bulk.close();
     }

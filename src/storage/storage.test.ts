@@ -1,22 +1,255 @@
 import { describe, expect, it } from "vitest";
 import { replicaId } from "../base/index.ts";
-import { StorageWorld, makeEntries } from "./harness.golden.ts";
+import { StorageWorld, configuration, makeEntries, smallSettings } from "./harness.golden.ts";
+import { chunksOf, snapshotBytes } from "./model.golden.ts";
 
-describe("storage", () => {
-  it("gives back what was acknowledged, after a power loss", async () => {
-    const world = new StorageWorld(7);
+describe("group commit", () => {
+  it("P1: calls done only after the sync, in the order of the calls, one sync for all that gathered", async () => {
+    const world = new StorageWorld(2);
+    await world.open();
+    const a = world.create(1);
+    const b = world.create(2);
+    world.storage.flush();
+    await world.clock.pass(30);
+    const order: string[] = [];
+    const before = world.storage.stats().syncs;
+    a.append({ hardState: undefined, entries: makeEntries(1, 1, 1, 1) }, () => order.push("a1"));
+    world.storage.flush();
+    for (let i = 1; i <= 5; i++) {
+      b.append({ hardState: undefined, entries: makeEntries(2, i, i, 1) }, () => order.push(`b${i}`));
+      a.append({ hardState: undefined, entries: makeEntries(1, i + 1, i + 1, 1) }, () => order.push(`a${i + 1}`));
+      world.storage.flush();
+    }
+    expect(order).toEqual([]);
+    expect(world.storage.queuedBytes).toBeGreaterThan(0);
+    expect(world.storage.writingSince).toBe(world.clock.now());
+    await world.clock.pass(5);
+    expect(order).toEqual(["a1", "b1", "a2", "b2", "a3", "b3", "a4", "b4", "a5", "b5", "a6"]);
+    expect(world.storage.stats().syncs - before).toBe(2);
+    expect(world.storage.queuedBytes).toBe(0);
+    expect(world.storage.writingSince).toBeUndefined();
+  });
+
+  it("a write of nothing is done after those before it, without a sync of its own", async () => {
+    const world = new StorageWorld(2);
+    await world.open();
+    const log = world.create(1);
+    const order: string[] = [];
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 1, 1) }, () => order.push("entry"));
+    log.append({ hardState: undefined, entries: [] }, () => order.push("nothing"));
+    world.storage.flush();
+    await world.clock.pass(30);
+    expect(order).toEqual(["entry", "nothing"]);
+    const { syncs } = world.storage.stats();
+    log.append({ hardState: undefined, entries: [] }, () => order.push("again"));
+    world.storage.flush();
+    expect(order.length).toBe(2);
+    await world.clock.pass(30);
+    expect(order.length).toBe(3);
+    expect(world.storage.stats().syncs).toBe(syncs);
+  });
+
+  it("splits what gathered into batches of bounded size, but never one write", async () => {
+    const world = new StorageWorld(2, { ...smallSettings, batchBytesMax: 2000 });
     await world.open();
     const log = world.create(1);
     let done = 0;
-    log.append({ hardState: { term: 1, vote: replicaId(2), commit: 0 }, entries: makeEntries(1, 1, 3, 1) }, () => done++);
+    for (let i = 0; i < 6; i++) log.append({ hardState: undefined, entries: makeEntries(1, 1 + i * 3, 3 + i * 3, 1, 900) }, () => done++);
+    const before = world.storage.stats().syncs;
     world.storage.flush();
-    await world.clock.pass(5);
-    expect(done).toBe(1);
-    world.crash("power", "lose");
+    await world.clock.pass(9);
+    expect(done).toBe(6);
+    expect(world.storage.stats().syncs - before).toBeGreaterThanOrEqual(6);
+  });
+});
+
+describe("an idle node", () => {
+  it("carries the synced mark on once, and then is silent", async () => {
+    const world = new StorageWorld(2);
+    await world.open();
+    world.create(1).append({ hardState: undefined, entries: makeEntries(1, 1, 1, 1) }, () => {});
+    world.storage.flush();
+    await world.clock.pass(100);
+    const { syncs } = world.storage.stats();
+    const { writes } = world.disk;
+    await world.clock.pass(100_000);
+    expect(world.storage.stats().syncs).toBe(syncs);
+    expect(world.disk.writes).toBe(writes);
+  });
+});
+
+describe("a failing disk", () => {
+  it("settles `failed`, is never asked again, and acknowledges nothing more", async () => {
+    const world = new StorageWorld(2);
+    await world.open();
+    const log = world.create(1);
+    world.storage.flush();
+    await world.clock.pass(50);
+    world.disk.failNextSync();
+    let done = 0;
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 1, 1) }, () => done++);
+    world.storage.flush();
+    const error = await world.clock.until(world.storage.failed);
+    expect(error).toMatchObject({ code: "io" });
+    const { writes } = world.disk;
+    log.append({ hardState: undefined, entries: makeEntries(1, 2, 2, 1) }, () => done++);
+    world.storage.flush();
+    await world.clock.pass(5000);
+    expect(done).toBe(0);
+    expect(world.disk.writes).toBe(writes);
+    await world.close();
+  });
+
+  it("stops when its caller's done throws: a bug must not be taken for durability", async () => {
+    const world = new StorageWorld(2);
+    await world.open();
+    world.create(1).append({ hardState: undefined, entries: makeEntries(1, 1, 1, 1) }, () => {
+      throw new Error("bug");
+    });
+    world.storage.flush();
+    expect((await world.clock.until(world.storage.failed)).message).toBe("bug");
+  });
+});
+
+describe("reading", () => {
+  it("gives at least one entry, and at most the bytes beyond it", async () => {
+    const world = new StorageWorld(2);
+    await world.open();
+    const log = world.create(1);
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 20, 1, 300) }, () => {});
+    world.storage.flush();
+    await world.clock.pass(50);
+    const { clock } = world;
+    expect((await clock.until(log.read(3, 20, 1))).map(({ index }) => index)).toEqual([3]);
+    expect((await clock.until(log.read(3, 20, 950))).map(({ index }) => index)).toEqual([3, 4, 5]);
+    expect((await clock.until(log.read(19, 99, 10_000))).map(({ index }) => index)).toEqual([19, 20]);
+    await expect(clock.until(log.read(21, 25, 100))).rejects.toMatchObject({ code: "COMPACTED" });
+  });
+
+  it("P8: rejects with CORRUPT what has rotted since", async () => {
+    const world = new StorageWorld(2);
+    await world.open();
+    const log = world.create(1);
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 2, 1, 300) }, () => {});
+    world.storage.flush();
+    await world.clock.pass(50);
+    const path = "wal/0000000000000001.wal";
+    const bytes = world.disk.bytesOf(path);
+    const at = Buffer.from(bytes).indexOf("1/2/1/");
+    world.disk.corrupt(path, at + 20, 1);
+    await expect(world.clock.until(log.read(1, 2, 10_000))).rejects.toMatchObject({ code: "CORRUPT" });
+    expect((await world.clock.until(log.read(1, 1, 10_000))).length).toBe(1);
+  });
+
+  it("recovers the newest entries in memory, the others by read", async () => {
+    const world = new StorageWorld(2, { ...smallSettings, recoveredBytesMax: 1000 });
+    await world.open();
+    world.create(1).append({ hardState: undefined, entries: makeEntries(1, 1, 20, 1, 300) }, () => {});
+    world.storage.flush();
+    await world.clock.pass(50);
+    await world.close();
     await world.open();
     const { recovered } = world.log(1);
-    expect(recovered.hardState).toEqual({ term: 1, vote: 2, commit: 0 });
-    expect(recovered.entries).toEqual(makeEntries(1, 1, 3, 1));
-    expect(recovered.suspect).toBe(false);
+    expect([recovered.firstIndex, recovered.lastIndex]).toEqual([1, 20]);
+    expect(recovered.entries.map(({ index }) => index)).toEqual([18, 19, 20]);
+    expect((await world.clock.until(world.log(1).read(1, 20, 100_000))).length).toBe(20);
+  });
+});
+
+describe("snapshots", () => {
+  it("P8: a snapshot that rots while it is open is not served", async () => {
+    const world = new StorageWorld(2);
+    await world.open();
+    const log = world.create(1);
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 9, 1) }, () => {});
+    world.storage.flush();
+    await world.clock.pass(50);
+    const file = await world.clock.until(log.saveSnapshot({ index: 6, term: 1, configuration: configuration(1) }, chunksOf(snapshotBytes(6), 300)));
+    world.disk.corrupt("groups/1.1.snapshot.0000000000000006-0000000000000001", 2000, 4);
+    expect(await world.clock.until(file.read(0, 700))).toEqual(snapshotBytes(6).subarray(0, 700));
+    await expect(world.clock.until(file.read(0, file.bytes))).rejects.toMatchObject({ code: "CORRUPT" });
+  });
+
+  it("a reader of the old one goes on when a newer one has replaced it", async () => {
+    const world = new StorageWorld(2);
+    await world.open();
+    const log = world.create(1);
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 9, 1) }, () => {});
+    world.storage.flush();
+    await world.clock.pass(50);
+    const save = (index: number) => world.clock.until(log.saveSnapshot({ index, term: 1, configuration: configuration(1) }, chunksOf(snapshotBytes(index), 300)));
+    const old = await save(4);
+    await save(6);
+    await world.clock.pass(50);
+    expect(await world.clock.until(old.read(0, old.bytes))).toEqual(snapshotBytes(4));
+  });
+
+  it("stops when it is aborted, and leaves nothing behind", async () => {
+    const world = new StorageWorld(2);
+    await world.open();
+    const log = world.create(1);
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 9, 1) }, () => {});
+    world.storage.flush();
+    await world.clock.pass(50);
+    const signal = { aborted: false };
+    const saving = log.saveSnapshot({ index: 6, term: 1, configuration: configuration(1) }, chunksOf(snapshotBytes(6), 300), signal);
+    saving.catch(() => undefined);
+    await world.clock.step(4);
+    signal.aborted = true;
+    await expect(world.clock.until(saving)).rejects.toMatchObject({ code: "CLOSED" });
+    expect(world.disk.files().filter(({ path }) => path.startsWith("groups/"))).toEqual([]);
+    expect(log.snapshot).toBeUndefined();
+  });
+
+  it("ignores repeated and early chunks and says what it wants next", async () => {
+    const world = new StorageWorld(2);
+    await world.open();
+    const log = world.create(1);
+    world.storage.flush();
+    await world.clock.pass(50);
+    const { clock } = world;
+    const bytes = snapshotBytes(20);
+    const receiver = await clock.until(log.receiveSnapshot({ index: 20, term: 1, configuration: configuration(1) }, bytes.length));
+    expect(await clock.until(receiver.write(500, bytes.subarray(500, 900)))).toBe(0);
+    expect(await clock.until(receiver.write(0, bytes.subarray(0, 700)))).toBe(700);
+    expect(await clock.until(receiver.write(0, bytes.subarray(0, 700)))).toBe(700);
+    expect(await clock.until(receiver.write(600, bytes.subarray(600, 800)))).toBe(800);
+    await expect(clock.until(receiver.finish())).rejects.toMatchObject({ code: "CORRUPT" });
+    expect(await clock.until(receiver.write(800, bytes.subarray(800)))).toBe(bytes.length);
+    const file = await clock.until(receiver.finish());
+    expect(await clock.until(file.read(0, file.bytes))).toEqual(bytes);
+  });
+
+  it("counts the log's bytes since the newest", async () => {
+    const world = new StorageWorld(2);
+    await world.open();
+    const log = world.create(1);
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 10, 1, 100) }, () => {});
+    world.storage.flush();
+    await world.clock.pass(50);
+    expect(log.bytesSinceSnapshot).toBe(1000);
+    await world.clock.until(log.saveSnapshot({ index: 7, term: 1, configuration: configuration(1) }, chunksOf(snapshotBytes(7), 300)));
+    expect(log.bytesSinceSnapshot).toBe(300);
+    await world.close();
+    await world.open();
+    expect(world.log(1).bytesSinceSnapshot).toBe(300);
+  });
+});
+
+describe("many groups", () => {
+  it("share one sync, and each comes back", async () => {
+    const world = new StorageWorld(2, {});
+    await world.open();
+    for (let group = 1; group <= 300; group++) {
+      world.create(group).append({ hardState: { term: group, vote: replicaId(1), commit: 0 }, entries: makeEntries(group, 1, 2, group) }, () => {});
+    }
+    const before = world.storage.stats().syncs;
+    world.storage.flush();
+    await world.clock.pass(9);
+    expect(world.storage.stats().syncs - before).toBe(1);
+    world.crash("power", "lose");
+    await world.open();
+    expect(world.groups().length).toBe(300);
+    for (const group of world.groups()) expect(world.log(group).recovered.hardState.term).toBe(group);
   });
 });
