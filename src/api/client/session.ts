@@ -34,11 +34,13 @@ export class Session {
   private readonly slab = new Slab();
   private id = 0n;
   private opening = false;
+  private pumping = false;
   private next = 1;
   private floor = 1;
   private readonly done = new Uint8Array(window);
   private queue: Call[] = [];
   private queueAt = 0;
+  private pumping = false;
   private usedMs = 0;
   private usedWallMs = 0;
 
@@ -110,18 +112,20 @@ export class Session {
     return Math.max(this.owner.clock.now() - this.usedMs, this.owner.clock.wall() - this.usedWallMs);
   }
 
+  /** A call whose time is over settles while it is sent, and asks for the next one: the loop goes on by itself then. */
   private pump(): void {
+    if (this.pumping) return;
+    this.pumping = true;
     while (this.queueAt < this.queue.length) {
       const call = this.queue[this.queueAt] as Call;
-      if (!call.settled) {
-        if (!this.ready()) {
-          if (this.id === 0n) this.open();
-          break;
-        }
-        this.send(call);
+      if (!call.settled && !this.ready()) {
+        if (this.id === 0n) this.open();
+        break;
       }
       this.queueAt++;
+      if (!call.settled) this.send(call);
     }
+    this.pumping = false;
     if (this.queueAt === this.queue.length) this.queue = [];
     else if (this.queueAt < 1024) return;
     else this.queue = this.queue.slice(this.queueAt);
