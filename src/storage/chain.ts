@@ -1,22 +1,5 @@
 import type { ScannedSegment } from "./scan.ts";
 
-/** What a first pass keeps of a segment. */
-export interface SegmentSummary {
-  readonly segment: number;
-  readonly salt: number | undefined;
-  readonly bytes: number;
-  readonly blank: boolean;
-  readonly isShort: boolean;
-  readonly batches: readonly { readonly sequence: number; readonly first: number; readonly syncedUpTo: number; readonly intact: boolean; readonly headerIntact: boolean }[];
-}
-
-export function summarize(scanned: ScannedSegment, bytes: number): SegmentSummary {
-  return {
-    segment: scanned.segment, salt: scanned.salt, bytes, blank: scanned.blank, isShort: scanned.isShort,
-    batches: scanned.batches.map(({ sequence, first, syncedUpTo, intact, headerIntact }) => ({ sequence, first, syncedUpTo, intact, headerIntact })),
-  };
-}
-
 /** Torn tail or corruption: what all segments together say about where the log ends. */
 export interface Chain {
   /** Sequence of the first batch that is kept. */
@@ -34,14 +17,14 @@ export interface Chain {
 }
 
 /** `segments` in ascending order. Undefined when there is no batch at all. */
-export function analyseChain(segments: readonly SegmentSummary[]): Chain | undefined {
+export function analyseChain(segments: readonly ScannedSegment[]): Chain | undefined {
   const limits = new Map<number, number>();
   const found = new Map<number, boolean>();
   let next = Number.MAX_SAFE_INTEGER;
   let synced = 0;
   let highest = 0;
   for (let i = segments.length - 1; i >= 0; i--) {
-    const { segment, batches } = segments[i] as SegmentSummary;
+    const { segment, batches } = segments[i] as ScannedSegment;
     limits.set(segment, next - 1);
     for (const batch of batches) {
       if (batch.sequence >= next) continue;

@@ -6,14 +6,14 @@ import { segmentName, segmentOf, walDirectory } from "./names.ts";
 import { scanSegment } from "./scan.ts";
 import type { ScannedRecord } from "./scan.ts";
 
-function describeRecord({ header, payload }: ScannedRecord): string {
+function describeRecord({ header, intact, payload }: ScannedRecord): string {
   const { kind, detail, group, incarnation, index, term } = header;
   const owner = incarnation === 1 ? `${group}` : `${group}.${incarnation}`;
-  const damage = payload === undefined ? "!" : "";
+  const damage = intact ? "" : "!";
   if (kind === RecordKind.entry) return `${damage}entry ${owner} ${index}:${term}`;
   if (kind === RecordKind.truncate) return `${damage}truncate ${owner} ${index}`;
   if (kind === RecordKind.destroy) return `${damage}destroy ${owner}`;
-  if (payload === undefined) return `!${kind === RecordKind.state ? "state" : "hardState"} ${owner}`;
+  if (!intact) return `!${kind === RecordKind.state ? "state" : "hardState"} ${owner}`;
   if (kind === RecordKind.hardState) {
     const state = decodeHardState(payload);
     return `hardState ${owner} ${state.term}/${state.vote}/${state.commit}`;

@@ -61,20 +61,11 @@ async function closeHandle(file: Known): Promise<void> {
   await handle?.close();
 }
 
-const stepBytes = 4 * 1024 * 1024;
-
-/** A whole file, in steps, so that one read never holds the bulk lane for long. */
+/** A whole file with one read: only recovery does so, while nothing else wants the lane, and a copy of a segment costs as much as reading it. */
 export async function readWhole(disk: Disk, path: string): Promise<Uint8Array> {
   const file = await disk.open(path, { create: false, lane: "bulk" });
   try {
-    const bytes = new Uint8Array(await file.size());
-    for (let at = 0; at < bytes.length; ) {
-      const chunk = await file.readAt(at, Math.min(stepBytes, bytes.length - at));
-      if (chunk.length === 0) return bytes.subarray(0, at);
-      bytes.set(chunk, at);
-      at += chunk.length;
-    }
-    return bytes;
+    return await file.readAt(0, await file.size());
   } finally {
     await file.close();
   }

@@ -1,5 +1,6 @@
 import type { GroupId } from "../base/index.ts";
 import type { Checksum, Disk } from "../ports/index.ts";
+import { EntryKind } from "../raft/types.ts";
 import type { Entry } from "../raft/types.ts";
 import { RecordKind, align8, batchSeed, recordHeaderBytes, viewOf, writePreamble, writeRecord } from "./format.ts";
 import { groupDirectory, groupFileName } from "./names.ts";
@@ -102,16 +103,17 @@ export interface FoundEntry {
   readonly term: number;
   readonly offset: number;
   readonly length: number;
+  readonly isConfiguration: boolean;
 }
 
 /** The intact entries of a group's segment. Damaged ones are left out: their indexes stay holes. */
 export function scanGroupLog(bytes: Uint8Array, owner: Owner, checksum: Checksum): FoundEntry[] {
   const { records } = scanRecords(bytes, viewOf(bytes), groupLogHeaderBytes, bytes.length, seedOf(owner, checksum), checksum);
   const found: FoundEntry[] = [];
-  for (const { header: head, payload, offset } of records) {
-    if (payload === undefined || head.kind !== RecordKind.entry) continue;
+  for (const { header: head, intact, offset } of records) {
+    if (!intact || head.kind !== RecordKind.entry) continue;
     if (head.group !== owner.group || head.incarnation !== owner.incarnation) continue;
-    found.push({ index: head.index, term: head.term, offset, length: head.length });
+    found.push({ index: head.index, term: head.term, offset, length: head.length, isConfiguration: head.detail === EntryKind.configuration });
   }
   return found;
 }

@@ -23,6 +23,8 @@ export class LogState implements Describable {
   suspect = false;
   discarded = false;
   readonly index: LogIndex;
+  /** Where recovery saw the record of a configuration, among others that are none any more. */
+  readonly configurations = new Set<number>();
 
   constructor(group: GroupId, incarnation: number, replica: ReplicaId, first: number) {
     this.group = group;

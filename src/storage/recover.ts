@@ -1,7 +1,7 @@
 import type { GroupId } from "../base/index.ts";
 import type { Checksum, Disk } from "../ports/index.ts";
-import { analyseChain, summarize } from "./chain.ts";
-import type { Chain, SegmentSummary } from "./chain.ts";
+import { analyseChain } from "./chain.ts";
+import type { Chain } from "./chain.ts";
 import { readWhole } from "./files.ts";
 import type { Files } from "./files.ts";
 import type { LogState } from "./log-state.ts";
@@ -9,6 +9,7 @@ import type { GroupFileName } from "./names.ts";
 import { groupDirectory, parseGroupFileName, segmentName, segmentOf, walDirectory } from "./names.ts";
 import { Replay } from "./replay.ts";
 import { scanSegment } from "./scan.ts";
+import type { ScannedSegment } from "./scan.ts";
 import { settleReplica } from "./settle.ts";
 import type { SettledReplica } from "./settle.ts";
 import type { StorageSettings } from "./settings.ts";
@@ -48,19 +49,23 @@ export async function recover(tools: RecoveryTools): Promise<Recovery> {
   await disk.syncDirectory(walDirectory);
   await disk.syncDirectory(groupDirectory);
   const numbers = (await disk.list(walDirectory)).map(segmentOf).filter((segment) => segment !== undefined);
-  const summaries: SegmentSummary[] = [];
+  const scanned: ScannedSegment[] = [];
   for (const segment of numbers) {
     const path = `${walDirectory}/${segmentName(segment)}`;
-    const bytes = await readWhole(disk, path);
-    summaries.push(summarize(scanSegment(bytes, segment, path, tools.checksum), bytes.length));
+    scanned.push(scanSegment(await readWhole(disk, path), segment, path, tools.checksum));
   }
-  const chain = analyseChain(summaries);
-  const useful = chooseSegments(summaries);
+  const chain = analyseChain(scanned);
+  const useful = chooseSegments(scanned);
   const segments = useful.map(({ segment, bytes }) => ({ segment, bytes, file: tools.files.add(`${walDirectory}/${segmentName(segment)}`) }));
   const replay = new Replay(chain?.start ?? 1);
   if (chain !== undefined) {
-    await replayAll(tools, segments, chain, replay);
-    await syncTail(disk, summaries, chain);
+    const places = new Map(segments.map(({ segment, file }) => [segment, file]));
+    for (const { segment, batches } of useful) {
+      const limit = Math.min(chain.limits.get(segment) ?? 0, chain.end);
+      for (const batch of batches) if (batch.sequence <= limit) replay.apply(batch, places.get(segment) ?? 0);
+    }
+    replay.finish(chain.end);
+    await syncTail(disk, scanned, chain);
     reportChain(chain, report);
     const short = useful[useful.length - 1];
     if (short?.isShort === true) {
@@ -68,7 +73,7 @@ export async function recover(tools: RecoveryTools): Promise<Recovery> {
       report.push(`the write-ahead log has lost its end: ${segmentName(short.segment)} is shorter than it was made`);
     }
   } else if (useful.length > 0) report.push(`no batch could be read from ${useful.length} segments of the write-ahead log`);
-  const last = summaries[summaries.length - 1];
+  const last = scanned[scanned.length - 1];
   const spare = last?.blank === true && last.salt !== undefined ? { segment: last.segment, salt: last.salt, bytes: last.bytes } : undefined;
   const keep = new Set([...segments.map(({ segment }) => segment), spare?.segment]);
   const settled = await settleAll(tools, replay, report);
@@ -83,32 +88,22 @@ export async function recover(tools: RecoveryTools): Promise<Recovery> {
  * Segments to keep: those with batches, and unreadable ones before them. Behind the last batch there
  * are only segments that a crash kept from being begun.
  */
-function chooseSegments(summaries: readonly SegmentSummary[]): SegmentSummary[] {
-  let count = summaries.length;
-  const hasBatches = summaries.some(({ batches }) => batches.length > 0);
-  for (let last = summaries[count - 1]; last !== undefined && last.batches.length === 0 && !last.isShort; last = summaries[count - 1]) {
+function chooseSegments(scanned: readonly ScannedSegment[]): ScannedSegment[] {
+  let count = scanned.length;
+  const hasBatches = scanned.some(({ batches }) => batches.length > 0);
+  for (let last = scanned[count - 1]; last !== undefined && last.batches.length === 0 && !last.isShort; last = scanned[count - 1]) {
     if (!hasBatches && !last.blank) break;
     count--;
   }
-  return summaries.slice(0, count).filter(({ blank }) => !blank);
-}
-
-async function replayAll(tools: RecoveryTools, segments: readonly RecoveredSegment[], chain: Chain, replay: Replay): Promise<void> {
-  for (const { segment, file } of segments) {
-    const limit = Math.min(chain.limits.get(segment) ?? 0, chain.end);
-    const path = tools.files.pathOf(file);
-    const scanned = scanSegment(await readWhole(tools.disk, path), segment, path, tools.checksum);
-    for (const batch of scanned.batches) if (batch.sequence <= limit) replay.apply(batch, file);
-  }
-  replay.finish(chain.end);
+  return scanned.slice(0, count).filter(({ blank }) => !blank);
 }
 
 /**
  * After a crash of the process alone, the end of the log was read from the system's cache and may not
  * be on stable storage yet; the new segment's head is about to say that it is.
  */
-async function syncTail(disk: Disk, summaries: readonly SegmentSummary[], chain: Chain): Promise<void> {
-  for (const { segment, batches } of summaries) {
+async function syncTail(disk: Disk, scanned: readonly ScannedSegment[], chain: Chain): Promise<void> {
+  for (const { segment, batches } of scanned) {
     if (!batches.some(({ sequence }) => sequence > chain.synced && sequence <= chain.end)) continue;
     const file = await disk.open(`${walDirectory}/${segmentName(segment)}`, { create: false, lane: "log" });
     try {

@@ -1,5 +1,6 @@
 import { MalformedBytes, groupId, noReplica } from "../base/index.ts";
 import type { GroupId } from "../base/index.ts";
+import { EntryKind } from "../raft/types.ts";
 import { decodeHardState, decodeReplicaState } from "./codec.ts";
 import type { ReplicaState } from "./codec.ts";
 import { RecordKind, StateReason } from "./format.ts";
@@ -81,7 +82,7 @@ export class Replay {
     if (batch.unattributed) this.doubtHardStates(lost);
     for (const record of batch.records) {
       const tracked = this.tracked.get(groupId(record.header.group));
-      if (record.payload === undefined && tracked !== undefined) tracked.hardDoubt = true;
+      if (!record.intact && tracked !== undefined) tracked.hardDoubt = true;
     }
   }
 
@@ -94,8 +95,8 @@ export class Replay {
     // Heads and copies repeat states: what is lost with one is no part of any log.
     const repeats = batch.headerIntact && (batch.isHead || batch.isCopies);
     const groups = new Set<GroupId>();
-    for (const { header, payload } of batch.records) {
-      if (payload !== undefined || header.kind === RecordKind.entry) continue;
+    for (const { header, intact } of batch.records) {
+      if (intact || header.kind === RecordKind.entry) continue;
       const group = groupId(header.group);
       groups.add(group);
       const tracked = this.tracked.get(group);
@@ -112,23 +113,23 @@ export class Replay {
   }
 
   private applyRecord(record: ScannedRecord, file: number): void {
-    const { header, payload } = record;
+    const { header, intact, payload } = record;
     const group = groupId(header.group);
     const before = this.tracked.get(group);
     if (before !== undefined && header.incarnation < before.state.incarnation) return;
     if (header.kind === RecordKind.destroy) {
-      if (payload === undefined) return;
+      if (!intact) return;
       this.tracked.delete(group);
       this.destroyed.push({ group, incarnation: header.incarnation });
       return;
     }
     if (header.kind === RecordKind.state) {
-      if (payload !== undefined) this.applyState(group, header.incarnation, header.detail, decodeReplicaState(payload));
+      if (intact) this.applyState(group, header.incarnation, header.detail, decodeReplicaState(payload));
       return;
     }
     const tracked = before !== undefined && before.state.incarnation === header.incarnation ? before : this.placeholder(group, header.incarnation, header.index);
     if (header.kind === RecordKind.hardState) {
-      if (payload === undefined) return;
+      if (!intact) return;
       tracked.state.hardState = decodeHardState(payload);
       tracked.hardDoubt = false;
     } else if (header.kind === RecordKind.truncate) {
@@ -146,7 +147,7 @@ export class Replay {
 
   private applyEntry(tracked: Tracked, record: ScannedRecord, file: number): void {
     const { index } = tracked.state;
-    const { header, payload } = record;
+    const { header, intact } = record;
     const at = header.index;
     if (at < index.first) return;
     if (at - index.last > 1) {
@@ -161,7 +162,8 @@ export class Replay {
       // The record that cut the log here was lost: what stood behind is of an older term.
       if (index.termAt(at) !== 0) index.truncate(at + 1);
     }
-    if (payload !== undefined) index.put(at, header.term, file, record.offset, header.length);
+    if (header.detail === EntryKind.configuration) tracked.state.configurations.add(at);
+    if (intact) index.put(at, header.term, file, record.offset, header.length);
     else if (!isSame || index.fileAt(at) === 0) index.put(at, header.term, 0, 0, 0);
   }
 
@@ -189,6 +191,7 @@ export class Replay {
 
 /** Entries found before the state record that tells where the log begins. */
 function takeOver(fresh: LogState, old: LogState): void {
+  for (const at of old.configurations) fresh.configurations.add(at);
   for (let at = fresh.index.first; at <= old.index.last; at++) {
     if (!old.index.has(at)) fresh.index.put(at, 0, 0, 0, 0);
     else {

@@ -1,6 +1,7 @@
+import { emptyBytes } from "../base/index.ts";
 import type { Checksum } from "../ports/index.ts";
 import {
-  BatchFlag, align8, alignSector, batchHeaderBytes, batchSeed, checkPreamble, preambleBytes, readBatchHeader, readRecordHeader,
+  BatchFlag, RecordKind, align8, alignSector, batchHeaderBytes, batchSeed, checkPreamble, preambleBytes, readBatchHeader, readRecordHeader,
   readRecordPayload, recordHeaderBytes, sectorBytes, viewOf, writePreamble,
 } from "./format.ts";
 import type { BatchHeader, RecordHeader } from "./format.ts";
@@ -9,8 +10,10 @@ export interface ScannedRecord {
   readonly header: RecordHeader;
   /** Where the record begins in the file. */
   readonly offset: number;
-  /** A view of the scanned bytes; undefined when the payload is damaged though the header is intact. */
-  readonly payload: Uint8Array | undefined;
+  /** False: the payload is damaged though the header is not. */
+  readonly intact: boolean;
+  /** A copy; empty for an entry, whose data is read again when it is wanted, and for a damaged payload. */
+  readonly payload: Uint8Array;
 }
 
 export interface ScannedBatch {
@@ -32,6 +35,8 @@ export interface ScannedBatch {
 export interface ScannedSegment {
   readonly segment: number;
   readonly salt: number | undefined;
+  /** Of the file. */
+  readonly bytes: number;
   /** In file order; sequences ascend, gaps are what is lost. */
   readonly batches: readonly ScannedBatch[];
   /** The file has lost its end, which no crash can do. */
@@ -77,6 +82,12 @@ function readIdentity(bytes: Uint8Array, segment: number, path: string, checksum
   return { segment, salt: view.getUint32(preambleBytes + 8, true), capacity: Number(view.getBigUint64(preambleBytes + 16, true)) };
 }
 
+function scanRecord(bytes: Uint8Array, view: DataView, at: number, header: RecordHeader, checksum: Checksum): ScannedRecord {
+  const payload = readRecordPayload(bytes, view, at, checksum)?.payload;
+  const isKept = payload !== undefined && header.kind !== RecordKind.entry;
+  return { header, offset: at, intact: payload !== undefined, payload: isKept ? payload.slice() : emptyBytes };
+}
+
 /** Reads records from `at`; behind a damaged header it looks for the next intact one, 8 bytes a step. */
 export function scanRecords(bytes: Uint8Array, view: DataView, at: number, end: number, seed: number, checksum: Checksum): Records {
   const records: ScannedRecord[] = [];
@@ -89,8 +100,7 @@ export function scanRecords(bytes: Uint8Array, view: DataView, at: number, end: 
       position += 8;
       continue;
     }
-    const whole = readRecordPayload(bytes, view, position, checksum);
-    records.push({ header, offset: position, payload: whole?.payload });
+    records.push(scanRecord(bytes, view, position, header, checksum));
     position += recordHeaderBytes + align8(header.length);
   }
   return { records, unattributed, end: position };
@@ -105,7 +115,7 @@ function scanBatch(bytes: Uint8Array, view: DataView, at: number, header: BatchH
   return {
     sequence: header.sequence, first: header.first, syncedUpTo: header.syncedUpTo,
     isHead: (header.flags & BatchFlag.head) !== 0, isCopies: (header.flags & BatchFlag.copies) !== 0,
-    intact: whole && found.records.every((record) => record.payload !== undefined), headerIntact: true,
+    intact: whole && found.records.every((record) => record.intact), headerIntact: true,
     records: found.records, unattributed: !whole, offset: at,
   };
 }
@@ -136,7 +146,7 @@ export function scanSegment(bytes: Uint8Array, segment: number, path: string, ch
     lostFrom = at;
   }
   const isShort = identity !== undefined && bytes.length < identity.capacity;
-  return { segment, salt, batches, isShort, blank: batches.length === 0 && identity !== undefined && !isShort && isZero(bytes, sectorBytes) };
+  return { segment, salt, bytes: bytes.length, batches, isShort, blank: batches.length === 0 && identity !== undefined && !isShort && isZero(bytes, sectorBytes) };
 }
 
 /** Sequences ascend in file order and belong to the same run of the log. */
@@ -169,7 +179,7 @@ function guessBatch(
   const records: ScannedRecord[] = [];
   let at = from + batchHeaderBytes;
   for (let header = readRecordHeader(bytes, view, at, seed, checksum); header !== undefined && at < end; header = readRecordHeader(bytes, view, at, seed, checksum)) {
-    records.push({ header, offset: at, payload: readRecordPayload(bytes, view, at, checksum)?.payload });
+    records.push(scanRecord(bytes, view, at, header, checksum));
     at += recordHeaderBytes + align8(header.length);
   }
   const padded = alignSector(at);
@@ -182,6 +192,13 @@ function guessBatch(
 }
 
 function isZero(bytes: Uint8Array, from: number): boolean {
-  for (let i = from; i < bytes.length; i++) if (bytes[i] !== 0) return false;
+  let at = from;
+  // Most of it word by word: a spare segment is all zeros, 64 MiB of them.
+  if ((bytes.byteOffset + from) % 4 === 0) {
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset + from, (bytes.length - from) >>> 2);
+    for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
+    at += words.length * 4;
+  }
+  for (; at < bytes.length; at++) if (bytes[at] !== 0) return false;
   return true;
 }

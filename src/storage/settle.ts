@@ -52,7 +52,7 @@ function describeRecovered(state: LogState, entries: RecoveredLog["entries"]): R
   const { index } = state;
   return {
     replica: state.replica, incarnation: state.incarnation, hardState: state.hardState, snapshot: state.snapshot,
-    firstIndex: index.first, lastIndex: index.last, entries, terms: index.runs(), suspect: state.suspect,
+    firstIndex: index.first, lastIndex: index.last, entries, terms: index.runs(), configurations: [...state.configurations].sort((a, b) => a - b), suspect: state.suspect,
   };
 }
 
@@ -66,6 +66,7 @@ async function readLogFiles(tools: RecoveryTools, state: LogState, names: readon
     const file = tools.files.add(path);
     logFiles.push({ path, file, first: name.a, last: name.b, bytes: bytes.length });
     for (const found of scanGroupLog(bytes, state, tools.checksum)) {
+      if (found.isConfiguration) state.configurations.add(found.index);
       // Even where the WAL has the entry: what moved already need not move again.
       if (index.has(found.index) && index.termAt(found.index) === found.term) index.put(found.index, found.term, file, found.offset, found.length);
     }

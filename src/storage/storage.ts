@@ -132,7 +132,7 @@ class NodeStorage implements Storage {
     state.hardState = { ...emptyHardState, term: initial.term, commit: initial.index };
     const recovered = {
       replica, incarnation, hardState: state.hardState, snapshot: initial, firstIndex: initial.index + 1, lastIndex: initial.index,
-      entries: [], terms: [], suspect: false,
+      entries: [], terms: [], configurations: [], suspect: false,
     };
     const log = new LogGroup(this.tools, state, recovered, [], undefined);
     this.logs.set(group, log);

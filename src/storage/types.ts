@@ -70,6 +70,8 @@ export interface RecoveredLog {
   readonly entries: readonly Entry[];
   /** The term of every index: runs of equal terms, ascending by `from`. */
   readonly terms: readonly { readonly from: number; readonly term: number }[];
+  /** Ascending indexes at which the log may have a configuration, and no others; some are below `firstIndex` or of another kind by now. */
+  readonly configurations: readonly number[];
   /** Damage below the synced mark was found: the replica must not vote, campaign or acknowledge. */
   readonly suspect: boolean;
 }
