@@ -40,7 +40,6 @@ export class Session {
   private readonly done = new Uint8Array(window);
   private queue: Call[] = [];
   private queueAt = 0;
-  private pumping = false;
   private usedMs = 0;
   private usedWallMs = 0;
 
