@@ -1,4 +1,7 @@
-import type { ScannedSegment } from "./scan.ts";
+import type { ScannedBatch, ScannedSegment } from "./scan.ts";
+
+/** A segment without its records. */
+export type SegmentSummary = Omit<ScannedSegment, "batches"> & { readonly batches: readonly Omit<ScannedBatch, "records">[] };
 
 /** Torn tail or corruption: what all segments together say about where the log ends. */
 export interface Chain {
@@ -17,14 +20,14 @@ export interface Chain {
 }
 
 /** `segments` in ascending order. Undefined when there is no batch at all. */
-export function analyseChain(segments: readonly ScannedSegment[]): Chain | undefined {
+export function analyseChain(segments: readonly SegmentSummary[]): Chain | undefined {
   const limits = new Map<number, number>();
   const found = new Map<number, boolean>();
   let next = Number.MAX_SAFE_INTEGER;
   let synced = 0;
   let highest = 0;
   for (let i = segments.length - 1; i >= 0; i--) {
-    const { segment, batches } = segments[i] as ScannedSegment;
+    const { segment, batches } = segments[i] as SegmentSummary;
     limits.set(segment, next - 1);
     for (const batch of batches) {
       if (batch.sequence >= next) continue;
