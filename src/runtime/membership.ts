@@ -57,10 +57,13 @@ export class Membership {
   private closed = false;
   private waitingSince: number;
   private saidWaiting = false;
+  /** One of the seeds is this node, by its address or because it answered itself. Others join and never form. */
+  private listed: boolean;
 
   constructor(options: MembershipOptions) {
     this.options = options;
     this.waitingSince = options.clock.now();
+    this.listed = options.seeds.includes(options.card().address);
   }
 
   start(): void {
@@ -123,7 +126,10 @@ export class Membership {
     const asked = this.options.seeds.map(async (seed): Promise<Discovery | undefined> => {
       try {
         const answer = await this.ask(seed, { op: "discover", card: this.options.card() });
-        return answer.op === "discover" && answer.card.node !== this.options.identity.value.node ? { ...answer, seed } : undefined;
+        if (answer.op !== "discover") return undefined;
+        if (answer.card.node !== this.options.identity.value.node) return { ...answer, seed };
+        this.listed = true;
+        return undefined;
       } catch (error) {
         this.options.logger.debug("a seed does not answer", { seed, error: String(error) });
         return undefined;
@@ -135,6 +141,7 @@ export class Membership {
   }
 
   private async maybePropose(found: readonly Discovery[]): Promise<void> {
+    if (!this.listed) return;
     const { expect, identity } = this.options;
     const self = this.options.card();
     const cards = [self, ...found.map((answer) => answer.card)].sort((a, b) => (a.node < b.node ? -1 : 1));

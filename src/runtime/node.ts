@@ -324,7 +324,10 @@ export class UnumNode {
 
   /** The cluster has given this node up: its id never returns. */
   private removed(): void {
-    if (!this.isStopping) void this.identity.update({ removed: true }).then(() => this.fatal(removedError()));
+    if (this.isStopping) return;
+    const stop = (): void => this.fatal(removedError());
+    // What could not be written down will be said again by any member.
+    this.identity.update({ removed: true }).then(stop, stop);
   }
 
   private refreshPeers(): void {
