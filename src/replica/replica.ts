@@ -229,7 +229,7 @@ export class Replica {
       lastIndex: status.lastIndex,
       revision: this.machine.revision,
       configuration: status.configuration,
-      suspect: this.log.recovered.suspect,
+      suspect: status.suspect,
       logBytes: this.log.bytesSinceSnapshot,
       memoryBytes: this.machine.memoryBytes,
     };
