@@ -47,81 +47,82 @@ export function diskContract(name: string, make: () => Promise<DiskHarness> | Di
       await harness?.close?.();
     });
 
-    for (const lane of lanes) describe(`on the ${lane} lane`, () => {
-      it("reads back what was written, chunk behind chunk, and zeros between", async () => {
-        const { until } = await start();
-        const file = await openFile("a", lane);
-        await until(file.writeAt(100, [bytes(10, 1), bytes(0, 0), bytes(600, 2)], { sync: true }));
-        expect(await until(file.size())).toBe(710);
-        expect(await until(file.readAt(100, 10))).toEqual(bytes(10, 1));
-        expect(await until(file.readAt(110, 600))).toEqual(bytes(600, 2));
-        expect(await until(file.readAt(0, 100))).toEqual(new Uint8Array(100));
-        await until(file.sync());
-      });
+    for (const lane of lanes)
+      describe(`on the ${lane} lane`, () => {
+        it("reads back what was written, chunk behind chunk, and zeros between", async () => {
+          const { until } = await start();
+          const file = await openFile("a", lane);
+          await until(file.writeAt(100, [bytes(10, 1), bytes(0, 0), bytes(600, 2)], { sync: true }));
+          expect(await until(file.size())).toBe(710);
+          expect(await until(file.readAt(100, 10))).toEqual(bytes(10, 1));
+          expect(await until(file.readAt(110, 600))).toEqual(bytes(600, 2));
+          expect(await until(file.readAt(0, 100))).toEqual(new Uint8Array(100));
+          await until(file.sync());
+        });
 
-      it("gives fewer bytes only at the end of the file", async () => {
-        const { until } = await start();
-        const file = await openFile("a", lane);
-        await until(file.writeAt(0, [bytes(50, 3)], { sync: false }));
-        expect(await until(file.readAt(40, 100))).toEqual(bytes(50, 3).subarray(40));
-        expect((await until(file.readAt(50, 10))).length).toBe(0);
-        expect((await until(file.readAt(5000, 10))).length).toBe(0);
-      });
+        it("gives fewer bytes only at the end of the file", async () => {
+          const { until } = await start();
+          const file = await openFile("a", lane);
+          await until(file.writeAt(0, [bytes(50, 3)], { sync: false }));
+          expect(await until(file.readAt(40, 100))).toEqual(bytes(50, 3).subarray(40));
+          expect((await until(file.readAt(50, 10))).length).toBe(0);
+          expect((await until(file.readAt(5000, 10))).length).toBe(0);
+        });
 
-      it("takes a write of several MiB whole", async () => {
-        const { until } = await start();
-        const file = await openFile("a", lane);
-        const large = bytes(3 * 1024 * 1024 + 17, 4);
-        await until(file.writeAt(3, [large.subarray(0, 1_000_001), large.subarray(1_000_001)], { sync: true }));
-        expect(Buffer.compare(Buffer.from(await until(file.readAt(3, large.length))), Buffer.from(large))).toBe(0);
-      });
+        it("takes a write of several MiB whole", async () => {
+          const { until } = await start();
+          const file = await openFile("a", lane);
+          const large = bytes(3 * 1024 * 1024 + 17, 4);
+          await until(file.writeAt(3, [large.subarray(0, 1_000_001), large.subarray(1_000_001)], { sync: true }));
+          expect(Buffer.compare(Buffer.from(await until(file.readAt(3, large.length))), Buffer.from(large))).toBe(0);
+        });
 
-      it("carries out writes in the order of the calls", async () => {
-        const { until } = await start();
-        const file = await openFile("a", lane);
-        await until(Promise.all([1, 2, 3, 4, 5].map((seed) => file.writeAt(0, [bytes(2000, seed)], { sync: seed % 2 === 0 }))));
-        expect(await until(file.readAt(0, 2000))).toEqual(bytes(2000, 5));
-      });
+        it("carries out writes in the order of the calls", async () => {
+          const { until } = await start();
+          const file = await openFile("a", lane);
+          await until(Promise.all([1, 2, 3, 4, 5].map((seed) => file.writeAt(0, [bytes(2000, seed)], { sync: seed % 2 === 0 }))));
+          expect(await until(file.readAt(0, 2000))).toEqual(bytes(2000, 5));
+        });
 
-      it("cuts a file, and what grows again is zeros", async () => {
-        const { until } = await start();
-        const file = await openFile("a", lane);
-        await until(file.writeAt(0, [bytes(1000, 6)], { sync: false }));
-        await until(file.truncate(300));
-        expect(await until(file.size())).toBe(300);
-        await until(file.truncate(700));
-        expect(await until(file.readAt(0, 1000))).toEqual(new Uint8Array([...bytes(1000, 6).subarray(0, 300), ...new Uint8Array(400)]));
-      });
+        it("cuts a file, and what grows again is zeros", async () => {
+          const { until } = await start();
+          const file = await openFile("a", lane);
+          await until(file.writeAt(0, [bytes(1000, 6)], { sync: false }));
+          await until(file.truncate(300));
+          expect(await until(file.size())).toBe(300);
+          await until(file.truncate(700));
+          expect(await until(file.readAt(0, 1000))).toEqual(new Uint8Array([...bytes(1000, 6).subarray(0, 300), ...new Uint8Array(400)]));
+        });
 
-      it("preallocates zeros, keeps what is there, and never makes a file shorter", async () => {
-        const { until } = await start();
-        const file = await openFile("a", lane);
-        await until(file.writeAt(0, [bytes(100, 7)], { sync: false }));
-        await until(file.preallocate(2 * 1024 * 1024 + 5));
-        expect(await until(file.size())).toBe(2 * 1024 * 1024 + 5);
-        expect(await until(file.readAt(0, 100))).toEqual(bytes(100, 7));
-        expect((await until(file.readAt(100, 3_000_000))).every((byte) => byte === 0)).toBe(true);
-        await until(file.preallocate(10));
-        expect(await until(file.size())).toBe(2 * 1024 * 1024 + 5);
-      });
+        it("preallocates zeros, keeps what is there, and never makes a file shorter", async () => {
+          const { until } = await start();
+          const file = await openFile("a", lane);
+          await until(file.writeAt(0, [bytes(100, 7)], { sync: false }));
+          await until(file.preallocate(2 * 1024 * 1024 + 5));
+          expect(await until(file.size())).toBe(2 * 1024 * 1024 + 5);
+          expect(await until(file.readAt(0, 100))).toEqual(bytes(100, 7));
+          expect((await until(file.readAt(100, 3_000_000))).every((byte) => byte === 0)).toBe(true);
+          await until(file.preallocate(10));
+          expect(await until(file.size())).toBe(2 * 1024 * 1024 + 5);
+        });
 
-      it("rejects with missing what is not there, unless it may create it", async () => {
-        const { disk, until } = await start();
-        expect(await codeOf(until(disk.open("absent", { create: false, lane })))).toBe("missing");
-        await openFile("absent", lane);
-        await openFile("absent", lane, false);
-      });
+        it("rejects with missing what is not there, unless it may create it", async () => {
+          const { disk, until } = await start();
+          expect(await codeOf(until(disk.open("absent", { create: false, lane })))).toBe("missing");
+          await openFile("absent", lane);
+          await openFile("absent", lane, false);
+        });
 
-      it("rejects with closed after close, and closing twice is nothing", async () => {
-        const { until } = await start();
-        const file = await openFile("a", lane);
-        await until(file.close());
-        await until(file.close());
-        expect(await codeOf(until(file.readAt(0, 1)))).toBe("closed");
-        expect(await codeOf(until(file.writeAt(0, [bytes(1, 1)], { sync: true })))).toBe("closed");
-        expect(await codeOf(until(file.sync()))).toBe("closed");
+        it("rejects with closed after close, and closing twice is nothing", async () => {
+          const { until } = await start();
+          const file = await openFile("a", lane);
+          await until(file.close());
+          await until(file.close());
+          expect(await codeOf(until(file.readAt(0, 1)))).toBe("closed");
+          expect(await codeOf(until(file.writeAt(0, [bytes(1, 1)], { sync: true })))).toBe("closed");
+          expect(await codeOf(until(file.sync()))).toBe("closed");
+        });
       });
-    });
 
     it("shows what one lane wrote to the other", async () => {
       const { until } = await start();

@@ -93,7 +93,7 @@ export class SimDisk implements Disk {
   }
 
   makeDirectory(_path: string): Promise<void> {
-    return this.run("bulk", () => {});
+    return this.run("bulk", () => undefined);
   }
 
   syncDirectory(path: string): Promise<void> {
@@ -130,7 +130,8 @@ export class SimDisk implements Disk {
     if (kind === "process") return;
     const drawn = fate ?? this.prng.pick(["lose", "keep", "mix", "mix"] as const);
     this.names.crash((count) => this.survivors(count, drawn));
-    for (const inode of this.names.inodes()) inode.crash((versions) => (drawn === "mix" ? this.prng.below(versions) : drawn === "lose" ? 0 : versions - 1));
+    for (const inode of this.names.inodes())
+      inode.crash((versions) => (drawn === "mix" ? this.prng.below(versions) : drawn === "lose" ? 0 : versions - 1));
   }
 
   /** Flips one bit, in every version of the sector: bit rot. */
@@ -280,7 +281,7 @@ class SimFile implements File {
   truncate(length: number): Promise<void> {
     if (this.isDead) return never();
     this.inode.resize(length);
-    return this.use(() => {});
+    return this.use(() => undefined);
   }
 
   size(): Promise<number> {
@@ -316,5 +317,5 @@ class SimFile implements File {
 }
 
 function never<T>(): Promise<T> {
-  return new Promise(() => {});
+  return new Promise(() => undefined);
 }

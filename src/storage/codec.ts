@@ -102,7 +102,14 @@ export function decodeReplicaState(bytes: Uint8Array): ReplicaState {
   for (let i = 0; i < count; i++) terms.push({ from: reader.u64(), term: reader.u64() });
   reader.finish();
   return {
-    replica, hardState, snapshot, snapshotHasBytes: (flags & 1) !== 0, suspect: (flags & 2) !== 0, discarded: (flags & 4) !== 0,
-    firstIndex, lastIndex, terms,
+    replica,
+    hardState,
+    snapshot,
+    snapshotHasBytes: (flags & 1) !== 0,
+    suspect: (flags & 2) !== 0,
+    discarded: (flags & 4) !== 0,
+    firstIndex,
+    lastIndex,
+    terms,
   };
 }

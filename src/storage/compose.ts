@@ -3,7 +3,15 @@ import type { Checksum } from "../ports/index.ts";
 import type { Entry, HardState } from "../raft/types.ts";
 import { encodeHardState, encodeReplicaState } from "./codec.ts";
 import {
-  RecordKind, align8, alignSector, batchHeaderBytes, batchSeed, recordHeaderBytes, viewOf, writeBatchHeader, writeRecord,
+  RecordKind,
+  align8,
+  alignSector,
+  batchHeaderBytes,
+  batchSeed,
+  recordHeaderBytes,
+  viewOf,
+  writeBatchHeader,
+  writeRecord,
 } from "./format.ts";
 import type { LogState } from "./log-state.ts";
 

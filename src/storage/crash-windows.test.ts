@@ -12,7 +12,11 @@ const fates: readonly CrashFate[] = ["lose", "keep", "mix"];
  * Runs `prepare`, then `action` with a crash after each number of disk operations in turn, then `check`
  * on what is there after reopening, until the action gets through before the crash.
  */
-async function everyStep(prepare: (world: StorageWorld) => Promise<void>, action: (world: StorageWorld) => Promise<unknown>, check: (world: StorageWorld, finished: boolean) => Promise<void>): Promise<void> {
+async function everyStep(
+  prepare: (world: StorageWorld) => Promise<void>,
+  action: (world: StorageWorld) => Promise<unknown>,
+  check: (world: StorageWorld, finished: boolean) => Promise<void>,
+): Promise<void> {
   for (const fate of fates) {
     for (let steps = 0, finished = false; !finished; steps++) {
       const world = new StorageWorld(steps + 1, { ...smallSettings, walSegmentsMax: 2 });
@@ -31,7 +35,7 @@ async function everyStep(prepare: (world: StorageWorld) => Promise<void>, action
 async function prepared(world: StorageWorld): Promise<void> {
   await world.open();
   const log = world.create(1);
-  log.append({ hardState: { term: 1, vote: replicaId(1), commit: 10 }, entries: makeEntries(1, 1, 10, 1) }, () => {});
+  log.append({ hardState: { term: 1, vote: replicaId(1), commit: 10 }, entries: makeEntries(1, 1, 10, 1) }, () => undefined);
   log.committed(10);
   world.storage.flush();
   await world.clock.pass(50);
@@ -85,7 +89,8 @@ describe("a crash between any two steps", () => {
         const log = world.log(1);
         const { recovered } = log;
         expect(recovered.suspect).toBe(false);
-        if (finished || recovered.snapshot.index === 30) expect([recovered.snapshot.index, recovered.firstIndex, recovered.lastIndex]).toEqual([30, 31, 30]);
+        if (finished || recovered.snapshot.index === 30)
+          expect([recovered.snapshot.index, recovered.firstIndex, recovered.lastIndex]).toEqual([30, 31, 30]);
         else expect([recovered.snapshot.index, recovered.firstIndex, recovered.lastIndex]).toEqual([0, 1, 10]);
         await checkSnapshot(world, log);
       },
@@ -97,7 +102,7 @@ describe("a crash between any two steps", () => {
       async (world) => {
         await prepared(world);
         const log = world.log(1);
-        log.append({ hardState: undefined, entries: makeEntries(1, 11, 12, 1) }, () => {});
+        log.append({ hardState: undefined, entries: makeEntries(1, 11, 12, 1) }, () => undefined);
         world.storage.flush();
         await world.clock.pass(50);
       },
@@ -116,7 +121,10 @@ describe("a crash between any two steps", () => {
         const { recovered } = world.log(1);
         expect(recovered.suspect).toBe(false);
         expect([recovered.firstIndex, recovered.lastIndex]).toEqual([1, 12]);
-        expect(await world.clock.until(world.log(1).read(1, 12, 1_000_000))).toEqual([...makeEntries(1, 1, 10, 1), ...makeEntries(1, 11, 12, 1)]);
+        expect(await world.clock.until(world.log(1).read(1, 12, 1_000_000))).toEqual([
+          ...makeEntries(1, 1, 10, 1),
+          ...makeEntries(1, 11, 12, 1),
+        ]);
       },
     );
   });
@@ -125,7 +133,7 @@ describe("a crash between any two steps", () => {
     await everyStep(
       async (world) => {
         await prepared(world);
-        world.log(1).append({ hardState: undefined, entries: makeEntries(1, 11, 14, 1, 600) }, () => {});
+        world.log(1).append({ hardState: undefined, entries: makeEntries(1, 11, 14, 1, 600) }, () => undefined);
         world.storage.flush();
         world.crash("process");
       },

@@ -35,7 +35,9 @@ export function dumpWal(disk: SimDisk): string {
     for (const batch of scanned.batches) {
       const kind = batch.isHead ? (batch.isCopies ? " head again" : " head") : batch.isCopies ? " copies" : "";
       const damage = batch.intact ? "" : batch.headerIntact ? " DAMAGED" : " DAMAGED HEADER";
-      lines.push(`  ${batch.sequence} at ${batch.offset} synced ${batch.syncedUpTo}${kind}${damage}: ${batch.records.map(describeRecord).join(", ")}`);
+      lines.push(
+        `  ${batch.sequence} at ${batch.offset} synced ${batch.syncedUpTo}${kind}${damage}: ${batch.records.map(describeRecord).join(", ")}`,
+      );
     }
   }
   return lines.join("\n");

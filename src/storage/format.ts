@@ -57,7 +57,10 @@ export function checkPreamble(bytes: Uint8Array, magic: FileMagic, path: string,
   if (found !== magic) return false;
   const version = view.getUint32(8, true);
   if (version > formatVersion) {
-    throw new UnumError("DATA_DIR_FORMAT", `${path} has format version ${version}; this build reads up to ${formatVersion}. Run the version that wrote it.`);
+    throw new UnumError(
+      "DATA_DIR_FORMAT",
+      `${path} has format version ${version}; this build reads up to ${formatVersion}. Run the version that wrote it.`,
+    );
   }
   return true;
 }
@@ -111,7 +114,14 @@ export function writeBatchHeader(target: Uint8Array, view: DataView, at: number,
 }
 
 /** The batch header at `at`, or undefined when the bytes are none of this segment. `salt` undefined accepts any. */
-export function readBatchHeader(bytes: Uint8Array, view: DataView, at: number, segment: number, salt: number | undefined, checksum: Checksum): BatchHeader | undefined {
+export function readBatchHeader(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  segment: number,
+  salt: number | undefined,
+  checksum: Checksum,
+): BatchHeader | undefined {
   if (at + batchHeaderBytes > bytes.length || view.getUint32(at, true) !== batchMagic) return undefined;
   const header: BatchHeader = {
     flags: view.getUint32(at + 4, true),
@@ -147,7 +157,15 @@ export interface RecordHeader {
 }
 
 /** Writes header and payload, padded to 8 bytes; returns where the next record begins. */
-export function writeRecord(target: Uint8Array, view: DataView, at: number, header: RecordHeader, payload: Uint8Array, seed: number, checksum: Checksum): number {
+export function writeRecord(
+  target: Uint8Array,
+  view: DataView,
+  at: number,
+  header: RecordHeader,
+  payload: Uint8Array,
+  seed: number,
+  checksum: Checksum,
+): number {
   view.setUint32(at, header.kind | (header.detail << 8), true);
   view.setUint32(at + 4, header.group, true);
   setU64(view, at + 8, header.incarnation);
@@ -179,7 +197,13 @@ function decodeRecordHeader(view: DataView, at: number): RecordHeader {
 }
 
 /** The record header at `at` when its own CRC, continued from `seed`, says that it belongs there. */
-export function readRecordHeader(bytes: Uint8Array, view: DataView, at: number, seed: number, checksum: Checksum): RecordHeader | undefined {
+export function readRecordHeader(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  seed: number,
+  checksum: Checksum,
+): RecordHeader | undefined {
   if (at + recordHeaderBytes > bytes.length) return undefined;
   if (view.getUint8(at) === 0) return undefined;
   if (view.getUint32(at + 40, true) !== checksum.crc32(bytes.subarray(at, at + 40), seed)) return undefined;
@@ -190,7 +214,12 @@ export function readRecordHeader(bytes: Uint8Array, view: DataView, at: number, 
  * The payload of the record at `at`, or undefined when header or payload are damaged. Needs no seed:
  * the payload's CRC covers the header's identity too, so that a record read alone is known to be the one meant.
  */
-export function readRecordPayload(bytes: Uint8Array, view: DataView, at: number, checksum: Checksum): { readonly header: RecordHeader; readonly payload: Uint8Array } | undefined {
+export function readRecordPayload(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  checksum: Checksum,
+): { readonly header: RecordHeader; readonly payload: Uint8Array } | undefined {
   if (at + recordHeaderBytes > bytes.length) return undefined;
   const header = decodeRecordHeader(view, at);
   const start = at + recordHeaderBytes;

@@ -14,16 +14,19 @@ async function sample(): Promise<Map<string, Uint8Array>> {
   await world.open();
   const one = world.create(1);
   const two = world.create(2);
-  one.append({ hardState: { term: 2, vote: replicaId(1), commit: 3 }, entries: makeEntries(1, 1, 5, 2) }, () => {});
+  one.append({ hardState: { term: 2, vote: replicaId(1), commit: 3 }, entries: makeEntries(1, 1, 5, 2) }, () => undefined);
   one.committed(4);
   for (let i = 0; i < 4; i++) {
-    two.append({ hardState: { term: 1 + i, vote: replicaId(2), commit: 0 }, entries: makeEntries(2, 1 + i * 7, 8 + i * 7, 1 + i, 700) }, () => {});
+    two.append(
+      { hardState: { term: 1 + i, vote: replicaId(2), commit: 0 }, entries: makeEntries(2, 1 + i * 7, 8 + i * 7, 1 + i, 700) },
+      () => undefined,
+    );
     two.committed(i * 7);
     world.storage.flush();
     await world.clock.pass(60);
   }
   await world.clock.until(two.saveSnapshot({ index: 9, term: 2, configuration: configuration(1, 2, 3) }, chunksOf(snapshotBytes(9), 500)));
-  one.append({ hardState: { term: 3, vote: replicaId(3), commit: 4 }, entries: makeEntries(1, 5, 8, 3) }, () => {});
+  one.append({ hardState: { term: 3, vote: replicaId(3), commit: 4 }, entries: makeEntries(1, 5, 8, 3) }, () => undefined);
   world.storage.flush();
   await world.clock.pass(60);
   await world.close();
@@ -38,7 +41,9 @@ describe("whatever stands in the files", () => {
   it("the scanner of segments neither fails nor finds records in arbitrary bytes", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 4096 }), fc.boolean(), (bytes, withPreamble) => {
-        const segment = withPreamble ? new Uint8Array([...segmentPreamble({ segment: 3, salt: 77, capacity: 8192 }, checksum), ...bytes]) : bytes;
+        const segment = withPreamble
+          ? new Uint8Array([...segmentPreamble({ segment: 3, salt: 77, capacity: 8192 }, checksum), ...bytes])
+          : bytes;
         expect(scanSegment(segment, 3, "x", checksum).batches).toEqual([]);
         expect(scanGroupLog(bytes, { group: groupId(1), incarnation: 1 }, checksum)).toEqual([]);
       }),
@@ -51,29 +56,40 @@ describe("whatever stands in the files", () => {
     const [path, intact] = [...files].find(([name]) => name.startsWith("wal/")) ?? ["", new Uint8Array(0)];
     const number = numberOf(path);
     const key = (record: { readonly header: object }): string => JSON.stringify(record.header);
-    const written = new Map(scanSegment(intact, number, path, checksum).batches.flatMap(({ records }) => records.map((record) => [key(record), record.payload])));
+    const written = new Map(
+      scanSegment(intact, number, path, checksum).batches.flatMap(({ records }) => records.map((record) => [key(record), record.payload])),
+    );
     expect(written.size).toBeGreaterThan(3);
     const edit = fc.record({ at: fc.nat(intact.length - 1), bytes: fc.uint8Array({ minLength: 1, maxLength: 700 }) });
     const move = fc.record({ from: fc.nat(Math.floor(intact.length / 512) - 1), to: fc.nat(Math.floor(intact.length / 512) - 1) });
     fc.assert(
-      fc.property(fc.array(edit, { maxLength: 3 }), fc.array(move, { maxLength: 2 }), fc.option(fc.nat(intact.length)), (edits, moves, cut) => {
-        const bytes = intact.slice(0, cut ?? intact.length);
-        for (const { from, to } of moves) bytes.copyWithin(to * 512, from * 512, from * 512 + 512);
-        for (const { at, bytes: other } of edits) if (at < bytes.length) bytes.set(other.subarray(0, bytes.length - at), at);
-        for (const batch of scanSegment(bytes, number, path, checksum).batches) {
-          for (const record of batch.records) {
-            expect(written.has(key(record))).toBe(true);
-            if (record.intact) expect(equalBytes(record.payload, written.get(key(record)) ?? new Uint8Array(0))).toBe(true);
+      fc.property(
+        fc.array(edit, { maxLength: 3 }),
+        fc.array(move, { maxLength: 2 }),
+        fc.option(fc.nat(intact.length)),
+        (edits, moves, cut) => {
+          const bytes = intact.slice(0, cut ?? intact.length);
+          for (const { from, to } of moves) bytes.copyWithin(to * 512, from * 512, from * 512 + 512);
+          for (const { at, bytes: other } of edits) if (at < bytes.length) bytes.set(other.subarray(0, bytes.length - at), at);
+          for (const batch of scanSegment(bytes, number, path, checksum).batches) {
+            for (const record of batch.records) {
+              expect(written.has(key(record))).toBe(true);
+              if (record.intact) expect(equalBytes(record.payload, written.get(key(record)) ?? new Uint8Array(0))).toBe(true);
+            }
           }
-        }
-      }),
+        },
+      ),
       { numRuns: 500, seed: 2 },
     );
   });
 
   it("P8: a damaged directory opens or is refused by name, and no damaged byte is served", async () => {
     const files = await sample();
-    const newest = [...files].filter(([path, bytes]) => path.startsWith("wal/") && scanSegment(bytes, numberOf(path), path, checksum).batches.length > 0).map(([path]) => path).at(-1) ?? "";
+    const newest =
+      [...files]
+        .filter(([path, bytes]) => path.startsWith("wal/") && scanSegment(bytes, numberOf(path), path, checksum).batches.length > 0)
+        .map(([path]) => path)
+        .at(-1) ?? "";
     for (let seed = 1; seed <= seeds; seed++) {
       const prng = new Prng(seed);
       const world = new StorageWorld(seed, smallSettings);
@@ -95,7 +111,9 @@ describe("whatever stands in the files", () => {
           world.disk.put(path, bytes);
         } else world.disk.corrupt(path, prng.below(Math.min(size, 9000)), prng.below(8));
       }
-      await openDamaged(world).catch((error: unknown) => Promise.reject(new Error(`seed ${seed}: ${damages.join("; ")}: ${String(error)}`, { cause: error })));
+      await openDamaged(world).catch((error: unknown) =>
+        Promise.reject(new Error(`seed ${seed}: ${damages.join("; ")}: ${String(error)}`, { cause: error })),
+      );
     }
   });
 });
@@ -118,7 +136,8 @@ async function openDamaged(world: StorageWorld): Promise<void> {
     if (group === 1 && !recovered.suspect) expect(recovered.hardState).toMatchObject({ term: 3, vote: 3 });
     if (group === 1 && !recovered.suspect) expect(recovered.lastIndex).toBe(8);
     const file = log.snapshot;
-    if (file !== undefined) expect(equalBytes(await world.clock.until(file.read(0, file.bytes)), snapshotBytes(file.meta.index))).toBe(true);
+    if (file !== undefined)
+      expect(equalBytes(await world.clock.until(file.read(0, file.bytes)), snapshotBytes(file.meta.index))).toBe(true);
   }
   await world.close();
 }

@@ -40,7 +40,10 @@ export interface WrittenEntry {
  * it fulfils. Returns where each entry lies.
  */
 export async function writeGroupLog(
-  disk: Disk, checksum: Checksum, owner: Owner, range: { readonly first: number; readonly last: number },
+  disk: Disk,
+  checksum: Checksum,
+  owner: Owner,
+  range: { readonly first: number; readonly last: number },
   next: () => Promise<readonly Entry[] | undefined>,
 ): Promise<{ readonly path: string; readonly places: readonly WrittenEntry[]; readonly bytes: number }> {
   const name = groupFileName({ group: owner.group, incarnation: owner.incarnation, kind: "log", a: range.first, b: range.last });
@@ -84,7 +87,14 @@ function header(owner: Owner, range: { readonly first: number; readonly last: nu
   return bytes;
 }
 
-function encode(owner: Owner, entries: readonly Entry[], seed: number, start: number, places: WrittenEntry[], checksum: Checksum): Uint8Array {
+function encode(
+  owner: Owner,
+  entries: readonly Entry[],
+  seed: number,
+  start: number,
+  places: WrittenEntry[],
+  checksum: Checksum,
+): Uint8Array {
   let length = 0;
   for (const entry of entries) length += recordHeaderBytes + align8(entry.data.length);
   const bytes = new Uint8Array(length);
@@ -92,7 +102,15 @@ function encode(owner: Owner, entries: readonly Entry[], seed: number, start: nu
   let at = 0;
   for (const { index, term, kind, data } of entries) {
     places.push({ index, offset: start + at });
-    const head = { kind: RecordKind.entry, detail: kind, group: owner.group, incarnation: owner.incarnation, index, term, length: data.length };
+    const head = {
+      kind: RecordKind.entry,
+      detail: kind,
+      group: owner.group,
+      incarnation: owner.incarnation,
+      index,
+      term,
+      length: data.length,
+    };
     at = writeRecord(bytes, view, at, head, data, seed, checksum);
   }
   return bytes;
@@ -113,7 +131,13 @@ export function scanGroupLog(bytes: Uint8Array, owner: Owner, checksum: Checksum
   for (const { header: head, intact, offset } of records) {
     if (!intact || head.kind !== RecordKind.entry) continue;
     if (head.group !== owner.group || head.incarnation !== owner.incarnation) continue;
-    found.push({ index: head.index, term: head.term, offset, length: head.length, isConfiguration: head.detail === EntryKind.configuration });
+    found.push({
+      index: head.index,
+      term: head.term,
+      offset,
+      length: head.length,
+      isConfiguration: head.detail === EntryKind.configuration,
+    });
   }
   return found;
 }

@@ -43,7 +43,13 @@ export class LogGroup implements GroupLog {
   private moving: Promise<void> = Promise.resolve();
   private closed = false;
 
-  constructor(tools: GroupTools, state: LogState, recovered: RecoveredLog, logFiles: readonly GroupLogFile[], snapshot: OpenSnapshot | undefined) {
+  constructor(
+    tools: GroupTools,
+    state: LogState,
+    recovered: RecoveredLog,
+    logFiles: readonly GroupLogFile[],
+    snapshot: OpenSnapshot | undefined,
+  ) {
     this.tools = tools;
     this.group = state.group;
     this.state = state;
@@ -86,7 +92,11 @@ export class LogGroup implements GroupLog {
     this.dropLogFiles();
   }
 
-  async saveSnapshot(meta: SnapshotMeta, pull: () => Uint8Array | undefined, signal?: { readonly aborted: boolean }): Promise<SnapshotFile> {
+  async saveSnapshot(
+    meta: SnapshotMeta,
+    pull: () => Uint8Array | undefined,
+    signal?: { readonly aborted: boolean },
+  ): Promise<SnapshotFile> {
     const stop = { isAborted: (): boolean => this.closed || signal?.aborted === true };
     const opened = await saveSnapshotFile(this.tools, this.state, meta, pull, stop);
     if (this.closed || this.state.snapshot.index > meta.index) {
@@ -141,7 +151,8 @@ export class LogGroup implements GroupLog {
 
   bytesOf(from: number, to: number): number {
     let sum = 0;
-    for (let at = from; at <= Math.min(to, this.state.index.last); at++) if (this.state.index.has(at)) sum += this.state.index.placeAt(at).length;
+    for (let at = from; at <= Math.min(to, this.state.index.last); at++)
+      if (this.state.index.has(at)) sum += this.state.index.placeAt(at).length;
     return sum;
   }
 
@@ -235,7 +246,9 @@ export class LogGroup implements GroupLog {
   }
 
   private clean(task: () => Promise<void>): void {
-    this.cleaning = this.cleaning.then(task).catch((error: unknown) => this.tools.logger.warn("a file could not be removed", { group: this.group, error: String(error) }));
+    this.cleaning = this.cleaning
+      .then(task)
+      .catch((error: unknown) => this.tools.logger.warn("a file could not be removed", { group: this.group, error: String(error) }));
   }
 
   /** Makes it the newest, and removes the one before; that one's handle stays open for its readers until the next. */

@@ -102,8 +102,18 @@ function settle(): Promise<void> {
 export const checksum = { crc32 };
 
 export const smallSettings: Partial<StorageSettings> = {
-  segmentBytes: 16 * 1024, firstSegmentBytes: 8 * 1024, walBytesMax: 40 * 1024, walSegmentsMax: 4, batchBytesMax: 4 * 1024, reserveBytes: 2 * 1024,
-  stepBytes: 1024, snapshotBytesPerSecond: 0, groupFileBytes: 4 * 1024, markDelayMs: 10, retryMs: 100, recoveredBytesMax: 64 * 1024,
+  segmentBytes: 16 * 1024,
+  firstSegmentBytes: 8 * 1024,
+  walBytesMax: 40 * 1024,
+  walSegmentsMax: 4,
+  batchBytesMax: 4 * 1024,
+  reserveBytes: 2 * 1024,
+  stepBytes: 1024,
+  snapshotBytesPerSecond: 0,
+  groupFileBytes: 4 * 1024,
+  markDelayMs: 10,
+  retryMs: 100,
+  recoveredBytesMax: 64 * 1024,
 };
 
 export function configuration(...voters: number[]): SnapshotMeta["configuration"] {
@@ -178,6 +188,10 @@ export class StorageWorld {
   }
 
   create(group: number, incarnation = 1, replica = 1): GroupLog {
-    return this.storage.create(groupId(group), replicaId(replica), incarnation, { index: 0, term: 0, configuration: configuration(1, 2, 3) });
+    return this.storage.create(groupId(group), replicaId(replica), incarnation, {
+      index: 0,
+      term: 0,
+      configuration: configuration(1, 2, 3),
+    });
   }
 }

@@ -16,7 +16,9 @@ interface Copy {
 }
 
 function checkOf(generation: string, json: string): string {
-  return crc32(utf8Encode(`${generation} ${json}`)).toString(16).padStart(8, "0");
+  return crc32(utf8Encode(`${generation} ${json}`))
+    .toString(16)
+    .padStart(8, "0");
 }
 
 /** Undefined when the file is missing, "damaged" when its check fails. Throws DATA_DIR_FORMAT for a newer format. */
@@ -33,7 +35,10 @@ async function readCopy(disk: Disk, path: string): Promise<Copy | "damaged" | un
   const [, version = "", generation = "", check = "", json = ""] = match;
   if (check !== checkOf(generation, json)) return "damaged";
   if (Number(version) > formatVersion) {
-    throw new UnumError("DATA_DIR_FORMAT", `${path} has format version ${version}; this build reads up to ${formatVersion}. Run the version that wrote it.`);
+    throw new UnumError(
+      "DATA_DIR_FORMAT",
+      `${path} has format version ${version}; this build reads up to ${formatVersion}. Run the version that wrote it.`,
+    );
   }
   return { generation: Number(generation), value: JSON.parse(json) as unknown };
 }
@@ -53,7 +58,10 @@ async function readCopies(disk: Disk): Promise<{ readonly newest: Copy | undefin
 export async function readIdentity(disk: Disk): Promise<unknown> {
   const { newest, damaged } = await readCopies(disk);
   if (newest === undefined && damaged) {
-    throw new UnumError("CORRUPT", "Both copies of the data directory's identity are damaged. Nothing is deleted; remove the directory, so that the node joins as a new one.");
+    throw new UnumError(
+      "CORRUPT",
+      "Both copies of the data directory's identity are damaged. Nothing is deleted; remove the directory, so that the node joins as a new one.",
+    );
   }
   return newest?.value;
 }

@@ -5,5 +5,11 @@ export type { StorageSettings } from "./settings.ts";
 export { openStorage } from "./storage.ts";
 export type { OpenStorageOptions } from "./storage.ts";
 export type {
-  DiscardedReplica, GroupLog, RecoveredLog, SnapshotFile, SnapshotReceiver, Storage, StorageStats,
+  DiscardedReplica,
+  GroupLog,
+  RecoveredLog,
+  SnapshotFile,
+  SnapshotReceiver,
+  Storage,
+  StorageStats,
 } from "./types.ts";

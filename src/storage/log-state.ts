@@ -35,8 +35,15 @@ export class LogState implements Describable {
 
   state(): ReplicaState {
     return {
-      replica: this.replica, hardState: this.hardState, snapshot: this.snapshot, snapshotHasBytes: this.snapshotHasBytes,
-      suspect: this.suspect, discarded: this.discarded, firstIndex: this.index.first, lastIndex: this.index.last, terms: this.index.runs(),
+      replica: this.replica,
+      hardState: this.hardState,
+      snapshot: this.snapshot,
+      snapshotHasBytes: this.snapshotHasBytes,
+      suspect: this.suspect,
+      discarded: this.discarded,
+      firstIndex: this.index.first,
+      lastIndex: this.index.last,
+      terms: this.index.runs(),
     };
   }
 

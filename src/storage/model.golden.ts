@@ -65,7 +65,16 @@ export class ModelRun {
     this.world = new StorageWorld(seed);
     this.prng = new Prng(seed).fork("model");
     for (let group = 1; group <= 3; group++) {
-      this.groups.push({ group, incarnation: 0, versions: [absent], acknowledged: 0, commit: 0, saved: 0, snapshotsMaybe: new Set(), released: 0 });
+      this.groups.push({
+        group,
+        incarnation: 0,
+        versions: [absent],
+        acknowledged: 0,
+        commit: 0,
+        saved: 0,
+        snapshotsMaybe: new Set(),
+        released: 0,
+      });
     }
   }
 
@@ -149,7 +158,10 @@ export class ModelRun {
     const terms = [...version.terms.slice(0, from - 1)];
     while (terms.length < from - 1) terms.push(0);
     for (let i = 0; i < count; i++) terms.push(term);
-    const hardState: HardState | undefined = term !== version.term || prng.chance(1, 3) ? { term, vote: replicaId(term === version.term ? version.vote : 0), commit: model.commit } : undefined;
+    const hardState: HardState | undefined =
+      term !== version.term || prng.chance(1, 3)
+        ? { term, vote: replicaId(term === version.term ? version.vote : 0), commit: model.commit }
+        : undefined;
     const next = { ...version, term, vote: hardState === undefined ? version.vote : hardState.vote, terms };
     this.log.push(`append ${model.group} ${from}..${from + count - 1} term ${term} commit ${model.commit}`);
     this.handle(model).append({ hardState, entries }, this.record(model, next));
@@ -159,7 +171,10 @@ export class ModelRun {
     const term = version.term + 1;
     const vote = this.prng.between(1, 3);
     this.log.push(`vote ${model.group} term ${term} for ${vote}`);
-    this.handle(model).append({ hardState: { term, vote: replicaId(vote), commit: model.commit }, entries: [] }, this.record(model, { ...version, term, vote }));
+    this.handle(model).append(
+      { hardState: { term, vote: replicaId(vote), commit: model.commit }, entries: [] },
+      this.record(model, { ...version, term, vote }),
+    );
   }
 
   private async snapshot(model: ModelGroup): Promise<void> {
@@ -242,7 +257,11 @@ export class ModelRun {
       this.log.push("crash while opening");
       world.crash(prng.chance(1, 2) ? "power" : "process");
     }
-    if (process.env["UNUM_DUMP"] === "1") this.before = `${dumpWal(world.disk)}\n${world.disk.files().map(({ path, size }) => `${path} ${size}`).join("\n")}`;
+    if (process.env["UNUM_DUMP"] === "1")
+      this.before = `${dumpWal(world.disk)}\n${world.disk
+        .files()
+        .map(({ path, size }) => `${path} ${size}`)
+        .join("\n")}`;
     await world.open();
     await this.check();
   }
@@ -259,7 +278,9 @@ export class ModelRun {
     const found = matches[matches.length - 1];
     if (found === undefined) {
       const expected = candidates.map(({ version }) => describeVersion(version)).join("\n  or ");
-      this.fail(`group ${model.group} is ${log === undefined ? "absent" : describeRecovered(log.recovered)}\nexpected ${expected}\nreport: ${this.world.storage.report.join("; ")}`);
+      this.fail(
+        `group ${model.group} is ${log === undefined ? "absent" : describeRecovered(log.recovered)}\nexpected ${expected}\nreport: ${this.world.storage.report.join("; ")}`,
+      );
     }
     const adopted = found.version;
     model.versions = [adopted];
@@ -289,16 +310,20 @@ export class ModelRun {
     const from = recovered.firstIndex;
     if (from <= recovered.lastIndex) {
       const read = await clock.until(log.read(from, recovered.lastIndex, Number.MAX_SAFE_INTEGER));
-      if (read.length !== recovered.lastIndex - from + 1) this.fail(`group ${model.group}: ${read.length} entries read of ${from}..${recovered.lastIndex}`);
+      if (read.length !== recovered.lastIndex - from + 1)
+        this.fail(`group ${model.group}: ${read.length} entries read of ${from}..${recovered.lastIndex}`);
       for (const entry of [...read, ...recovered.entries]) this.checkEntry(model, version, entry);
-      if (recovered.entries[recovered.entries.length - 1]?.index !== recovered.lastIndex) this.fail(`group ${model.group}: the newest entry is missing`);
+      if (recovered.entries[recovered.entries.length - 1]?.index !== recovered.lastIndex)
+        this.fail(`group ${model.group}: the newest entry is missing`);
     }
     const { snapshot } = recovered;
     if (snapshot.index === 0) return;
-    if (!model.snapshotsMaybe.has(`${version.incarnation}/${snapshot.index}`)) this.fail(`group ${model.group}: snapshot ${snapshot.index} was never made`);
+    if (!model.snapshotsMaybe.has(`${version.incarnation}/${snapshot.index}`))
+      this.fail(`group ${model.group}: snapshot ${snapshot.index} was never made`);
     const file = log.snapshot;
     const expected = snapshotBytes(snapshot.index);
-    if (file === undefined || file.meta.index !== snapshot.index || file.bytes !== expected.length) this.fail(`group ${model.group}: no file of snapshot ${snapshot.index}`);
+    if (file === undefined || file.meta.index !== snapshot.index || file.bytes !== expected.length)
+      this.fail(`group ${model.group}: no file of snapshot ${snapshot.index}`);
     const bytes = await clock.until(file.read(0, file.bytes));
     if (!bytes.every((byte, i) => byte === expected[i])) this.fail(`group ${model.group}: snapshot ${snapshot.index} reads wrong`);
   }
@@ -316,7 +341,9 @@ export class ModelRun {
 }
 
 function describeVersion(version: Version): string {
-  return version.exists ? `term ${version.term} vote ${version.vote} snapshot ${version.snapshot} terms ${version.terms.join(",")}` : "absent";
+  return version.exists
+    ? `term ${version.term} vote ${version.vote} snapshot ${version.snapshot} terms ${version.terms.join(",")}`
+    : "absent";
 }
 
 function describeRecovered(found: RecoveredLog): string {

@@ -39,7 +39,11 @@ export function parseGroupFileName(name: string): GroupFileName | undefined {
   const match = /^(\d+)\.(\d+)\.(log|snapshot|received)\.([0-9a-f]{16})-([0-9a-f]{16})(\.part)?$/.exec(name);
   if (match === null) return undefined;
   return {
-    group: groupId(Number(match[1])), incarnation: Number(match[2]), kind: match[3] as GroupFileKind,
-    a: Number.parseInt(match[4] as string, 16), b: Number.parseInt(match[5] as string, 16), part: match[6] !== undefined,
+    group: groupId(Number(match[1])),
+    incarnation: Number(match[2]),
+    kind: match[3] as GroupFileKind,
+    a: Number.parseInt(match[4] as string, 16),
+    b: Number.parseInt(match[5] as string, 16),
+    part: match[6] !== undefined,
   };
 }

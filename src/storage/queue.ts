@@ -1,6 +1,6 @@
 import { unreachable } from "../base/index.ts";
 import type { Entry, HardState, SnapshotMeta } from "../raft/types.ts";
-import { Composer } from "./compose.ts";
+import type { Composer } from "./compose.ts";
 import { StateReason, align8, recordHeaderBytes } from "./format.ts";
 import type { LogState } from "./log-state.ts";
 
@@ -26,8 +26,15 @@ export function queuedWrite(kind: WriteKind, state: LogState, parts: Partial<Omi
   let bytes = kind === "append" ? (parts.hardState === undefined ? 0 : 72) : 512;
   for (const entry of entries) bytes += recordHeaderBytes + align8(entry.data.length);
   return {
-    kind, state, hardState: parts.hardState, entries, meta: parts.meta, keepLog: parts.keepLog ?? false, fromFile: parts.fromFile ?? 0,
-    bytes, done: parts.done,
+    kind,
+    state,
+    hardState: parts.hardState,
+    entries,
+    meta: parts.meta,
+    keepLog: parts.keepLog ?? false,
+    fromFile: parts.fromFile ?? 0,
+    bytes,
+    done: parts.done,
   };
 }
 

@@ -42,9 +42,17 @@ function windowAt(index: LogIndex, from: number, to: number): Window {
  * Entries `from` to `to`, both included, as far as `maxBytes` of data reach; at least one. Rejects with
  * COMPACTED when they are released and with CORRUPT when what lies there is not what was written.
  */
-export async function readEntries(files: Files, checksum: Checksum, state: LogState, from: number, to: number, maxBytes: number): Promise<Entry[]> {
+export async function readEntries(
+  files: Files,
+  checksum: Checksum,
+  state: LogState,
+  from: number,
+  to: number,
+  maxBytes: number,
+): Promise<Entry[]> {
   const { index } = state;
-  if (!index.has(from)) throw new UnumError("COMPACTED", `Group ${state.group} keeps entries ${index.first} to ${index.last}, not ${from}.`);
+  if (!index.has(from))
+    throw new UnumError("COMPACTED", `Group ${state.group} keeps entries ${index.first} to ${index.last}, not ${from}.`);
   const entries: Entry[] = [];
   let taken = 0;
   for (let at = from; at <= Math.min(to, index.last); ) {
@@ -77,7 +85,9 @@ async function readWindow(files: Files, state: LogState, window: Window): Promis
     return await files.read(window.file, window.start, window.end - window.start);
   } catch (error) {
     if (!files.has(window.file)) return undefined;
-    throw new UnumError("CORRUPT", `Entries of group ${state.group} could not be read from ${files.pathOf(window.file)}.`, { cause: error });
+    throw new UnumError("CORRUPT", `Entries of group ${state.group} could not be read from ${files.pathOf(window.file)}.`, {
+      cause: error,
+    });
   }
 }
 

@@ -21,7 +21,13 @@ export class Receiver implements SnapshotReceiver {
   private finished: OpenSnapshot | undefined;
   private tail: Promise<unknown> = Promise.resolve();
 
-  private constructor(tools: RecoveryTools, path: string, totalBytes: number, writer: SnapshotWriter | undefined, finished: OpenSnapshot | undefined) {
+  private constructor(
+    tools: RecoveryTools,
+    path: string,
+    totalBytes: number,
+    writer: SnapshotWriter | undefined,
+    finished: OpenSnapshot | undefined,
+  ) {
     this.tools = tools;
     this.path = path;
     this.totalBytes = totalBytes;
@@ -62,7 +68,8 @@ export class Receiver implements SnapshotReceiver {
       const wanted = writer.bytes;
       if (offset > wanted || offset + bytes.length <= wanted) return wanted;
       const fresh = bytes.subarray(wanted - offset);
-      if (wanted + fresh.length > this.totalBytes) throw new UnumError("CORRUPT", `More than the announced ${this.totalBytes} bytes of a snapshot arrived.`);
+      if (wanted + fresh.length > this.totalBytes)
+        throw new UnumError("CORRUPT", `More than the announced ${this.totalBytes} bytes of a snapshot arrived.`);
       await writer.add(fresh);
       if (writer.bytes === this.totalBytes) await writer.writeStep();
       return writer.bytes;
@@ -73,7 +80,8 @@ export class Receiver implements SnapshotReceiver {
     return this.inOrder(async () => {
       if (this.finished !== undefined) return this.finished;
       const writer = this.open();
-      if (writer.bytes !== this.totalBytes) throw new UnumError("CORRUPT", `Of the snapshot's ${this.totalBytes} bytes ${writer.bytes} have arrived.`);
+      if (writer.bytes !== this.totalBytes)
+        throw new UnumError("CORRUPT", `Of the snapshot's ${this.totalBytes} bytes ${writer.bytes} have arrived.`);
       await writer.finish();
       if (!(await writer.verify())) {
         await this.forget();

@@ -117,9 +117,12 @@ function countBatches(count: number): string {
 }
 
 function reportChain(chain: Chain, useful: readonly SegmentSummary[], replay: Replay, report: string[]): void {
-  if (chain.corrupt > 0) report.push(`damaged or missing in the write-ahead log, up to the synced mark ${chain.synced}: ${countBatches(chain.corrupt)}`);
+  if (chain.corrupt > 0)
+    report.push(`damaged or missing in the write-ahead log, up to the synced mark ${chain.synced}: ${countBatches(chain.corrupt)}`);
   if (chain.dropped > 0) {
-    report.push(`the write-ahead log ends with batch ${chain.end}; dropped behind it, never completely written: ${countBatches(chain.dropped)}`);
+    report.push(
+      `the write-ahead log ends with batch ${chain.end}; dropped behind it, never completely written: ${countBatches(chain.dropped)}`,
+    );
   }
   const newest = useful[useful.length - 1];
   if (newest?.isShort !== true) return;

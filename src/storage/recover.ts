@@ -50,7 +50,11 @@ export async function recover(tools: RecoveryTools): Promise<Recovery> {
   return { ...wal, ...settled, report, useless: [...settled.useless, ...wal.useless] };
 }
 
-async function settleAll(tools: RecoveryTools, replay: Replay, report: string[]): Promise<Pick<Recovery, "replicas" | "discarded" | "useless">> {
+async function settleAll(
+  tools: RecoveryTools,
+  replay: Replay,
+  report: string[],
+): Promise<Pick<Recovery, "replicas" | "discarded" | "useless">> {
   const names = new Map<GroupId, GroupFileName[]>();
   const useless: string[] = [];
   const orphans = new Set<GroupId>();
@@ -60,10 +64,12 @@ async function settleAll(tools: RecoveryTools, replay: Replay, report: string[])
     if (name === undefined) continue;
     const incarnation = replay.tracked.get(name.group)?.state.incarnation;
     if (incarnation === name.incarnation) names.set(name.group, [...(names.get(name.group) ?? []), name]);
-    else if (destroyed.has(`${name.group}.${name.incarnation}`) || (incarnation !== undefined && name.incarnation < incarnation)) useless.push(`${groupDirectory}/${text}`);
+    else if (destroyed.has(`${name.group}.${name.incarnation}`) || (incarnation !== undefined && name.incarnation < incarnation))
+      useless.push(`${groupDirectory}/${text}`);
     else orphans.add(name.group);
   }
-  for (const group of orphans) report.push(`files of group ${group} are there, but the write-ahead log does not know the group; they are left alone`);
+  for (const group of orphans)
+    report.push(`files of group ${group} are there, but the write-ahead log does not know the group; they are left alone`);
   const replicas: SettledReplica[] = [];
   const discarded: LogState[] = [];
   for (const tracked of replay.tracked.values()) {
@@ -71,7 +77,9 @@ async function settleAll(tools: RecoveryTools, replay: Replay, report: string[])
     if (tracked.hardDoubt || !tracked.known || state.discarded) {
       state.discarded = true;
       discarded.push(state);
-      report.push(`group ${state.group}: both copies of the hard state are lost; replica ${state.replica} is discarded and must be added again under a new id`);
+      report.push(
+        `group ${state.group}: both copies of the hard state are lost; replica ${state.replica} is discarded and must be added again under a new id`,
+      );
     } else {
       const settled = await settleReplica(tools, tracked, names.get(state.group) ?? [], report);
       replicas.push(settled);

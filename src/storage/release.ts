@@ -44,7 +44,9 @@ export class Releaser {
       return;
     }
     this.running = this.run()
-      .catch((error: unknown) => this.options.logger.error("a segment of the write-ahead log could not be released", { error: String(error) }))
+      .catch((error: unknown) =>
+        this.options.logger.error("a segment of the write-ahead log could not be released", { error: String(error) }),
+      )
       .finally(() => {
         this.running = undefined;
         if (this.again) {
@@ -87,7 +89,8 @@ export class Releaser {
   private async empty(segment: RecoveredSegment): Promise<boolean> {
     const groups = this.liveGroups(segment);
     let uncommitted = 0;
-    for (const group of groups) for (const run of group.runsIn(segment.file)) uncommitted += group.bytesOf(Math.max(run.from, group.commit + 1), run.to);
+    for (const group of groups)
+      for (const run of group.runsIn(segment.file)) uncommitted += group.bytesOf(Math.max(run.from, group.commit + 1), run.to);
     if (uncommitted > segment.bytes / 2) {
       // Written again it would fill the log as fast as it empties it.
       this.options.logger.warn("a segment of the write-ahead log is kept: most of it is not committed yet", { segment: segment.segment });

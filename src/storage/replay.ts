@@ -127,7 +127,10 @@ export class Replay {
       if (intact) this.applyState(group, header.incarnation, header.detail, decodeReplicaState(payload));
       return;
     }
-    const tracked = before !== undefined && before.state.incarnation === header.incarnation ? before : this.placeholder(group, header.incarnation, header.index);
+    const tracked =
+      before !== undefined && before.state.incarnation === header.incarnation
+        ? before
+        : this.placeholder(group, header.incarnation, header.index);
     if (header.kind === RecordKind.hardState) {
       if (!intact) return;
       tracked.state.hardState = decodeHardState(payload);
@@ -140,7 +143,12 @@ export class Replay {
 
   /** Records of a replica whose beginning was lost: it is remembered, so that it can be reported. */
   private placeholder(group: GroupId, incarnation: number, index: number): Tracked {
-    const tracked: Tracked = { state: new LogState(group, incarnation, noReplica, Math.max(1, index)), doubt: true, hardDoubt: true, known: false };
+    const tracked: Tracked = {
+      state: new LogState(group, incarnation, noReplica, Math.max(1, index)),
+      doubt: true,
+      hardDoubt: true,
+      known: false,
+    };
     this.tracked.set(group, tracked);
     return tracked;
   }
@@ -213,4 +221,3 @@ function reconcile(state: LogState, found: ReplicaState): void {
     }
   }
 }
-

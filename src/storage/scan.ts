@@ -1,8 +1,21 @@
 import { emptyBytes } from "../base/index.ts";
 import type { Checksum } from "../ports/index.ts";
 import {
-  BatchFlag, RecordKind, align8, alignSector, batchHeaderBytes, batchSeed, checkPreamble, preambleBytes, readBatchHeader, readRecordHeader,
-  readRecordPayload, recordHeaderBytes, sectorBytes, viewOf, writePreamble,
+  BatchFlag,
+  RecordKind,
+  align8,
+  alignSector,
+  batchHeaderBytes,
+  batchSeed,
+  checkPreamble,
+  preambleBytes,
+  readBatchHeader,
+  readRecordHeader,
+  readRecordPayload,
+  recordHeaderBytes,
+  sectorBytes,
+  viewOf,
+  writePreamble,
 } from "./format.ts";
 import type { BatchHeader, RecordHeader } from "./format.ts";
 
@@ -113,10 +126,16 @@ function scanBatch(bytes: Uint8Array, view: DataView, at: number, header: BatchH
   const found = scanRecords(bytes, view, start, Math.min(wanted, bytes.length), seed, checksum);
   const whole = wanted <= bytes.length && found.end === wanted && found.records.length === header.count && !found.unattributed;
   return {
-    sequence: header.sequence, first: header.first, syncedUpTo: header.syncedUpTo,
-    isHead: (header.flags & BatchFlag.head) !== 0, isCopies: (header.flags & BatchFlag.copies) !== 0,
-    intact: whole && found.records.every((record) => record.intact), headerIntact: true,
-    records: found.records, unattributed: !whole, offset: at,
+    sequence: header.sequence,
+    first: header.first,
+    syncedUpTo: header.syncedUpTo,
+    isHead: (header.flags & BatchFlag.head) !== 0,
+    isCopies: (header.flags & BatchFlag.copies) !== 0,
+    intact: whole && found.records.every((record) => record.intact),
+    headerIntact: true,
+    records: found.records,
+    unattributed: !whole,
+    offset: at,
   };
 }
 
@@ -146,7 +165,14 @@ export function scanSegment(bytes: Uint8Array, segment: number, path: string, ch
     lostFrom = at;
   }
   const isShort = identity !== undefined && bytes.length < identity.capacity;
-  return { segment, salt, bytes: bytes.length, batches, isShort, blank: batches.length === 0 && identity !== undefined && !isShort && isZero(bytes, sectorBytes) };
+  return {
+    segment,
+    salt,
+    bytes: bytes.length,
+    batches,
+    isShort,
+    blank: batches.length === 0 && identity !== undefined && !isShort && isZero(bytes, sectorBytes),
+  };
 }
 
 /** Sequences ascend in file order and belong to the same run of the log. */
@@ -160,7 +186,15 @@ function follows(header: BatchHeader, last: ScannedBatch | undefined): boolean {
  * what their records' CRCs continue from. They are taken only when records, each behind the other, and
  * padding fill the place exactly: then nothing can be missing. Otherwise there are none.
  */
-function guessBatches(bytes: Uint8Array, view: DataView, from: number, end: number, first: number, next: BatchHeader, checksum: Checksum): ScannedBatch[] {
+function guessBatches(
+  bytes: Uint8Array,
+  view: DataView,
+  from: number,
+  end: number,
+  first: number,
+  next: BatchHeader,
+  checksum: Checksum,
+): ScannedBatch[] {
   const found: ScannedBatch[] = [];
   let at = from;
   for (let sequence = first; sequence < next.sequence; sequence++) {
@@ -173,20 +207,38 @@ function guessBatches(bytes: Uint8Array, view: DataView, from: number, end: numb
 }
 
 function guessBatch(
-  bytes: Uint8Array, view: DataView, from: number, end: number, sequence: number, next: BatchHeader, checksum: Checksum,
+  bytes: Uint8Array,
+  view: DataView,
+  from: number,
+  end: number,
+  sequence: number,
+  next: BatchHeader,
+  checksum: Checksum,
 ): { readonly guessed: ScannedBatch; readonly end: number } | undefined {
   const seed = batchSeed(next.segment, next.salt, sequence, checksum);
   const records: ScannedRecord[] = [];
   let at = from + batchHeaderBytes;
-  for (let header = readRecordHeader(bytes, view, at, seed, checksum); header !== undefined && at < end; header = readRecordHeader(bytes, view, at, seed, checksum)) {
+  for (
+    let header = readRecordHeader(bytes, view, at, seed, checksum);
+    header !== undefined && at < end;
+    header = readRecordHeader(bytes, view, at, seed, checksum)
+  ) {
     records.push(scanRecord(bytes, view, at, header, checksum));
     at += recordHeaderBytes + align8(header.length);
   }
   const padded = alignSector(at);
   if (records.length === 0 || padded > end || !isZero(bytes.subarray(at, padded), 0)) return undefined;
   const guessed = {
-    sequence, first: next.first, syncedUpTo: 0, isHead: false, isCopies: false, intact: false, headerIntact: false,
-    records, unattributed: false, offset: from,
+    sequence,
+    first: next.first,
+    syncedUpTo: 0,
+    isHead: false,
+    isCopies: false,
+    intact: false,
+    headerIntact: false,
+    records,
+    unattributed: false,
+    offset: from,
   };
   return { guessed, end: padded };
 }

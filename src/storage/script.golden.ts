@@ -74,7 +74,10 @@ export class ScriptRunner {
       case "wal":
         return dumpWal(this.world.disk);
       case "files":
-        return this.world.disk.files().map(({ path, size }) => `${path} ${size}`).join("\n");
+        return this.world.disk
+          .files()
+          .map(({ path, size }) => `${path} ${size}`)
+          .join("\n");
       default:
         return this.dispatchRare(command);
     }
@@ -101,7 +104,9 @@ export class ScriptRunner {
       case "snapshot":
         return this.snapshot(command);
       case "capacity":
-        this.world.disk.capacityBytes = command.has("free") ? this.world.disk.usedBytes() + command.number("free", 0) : Number.MAX_SAFE_INTEGER;
+        this.world.disk.capacityBytes = command.has("free")
+          ? this.world.disk.usedBytes() + command.number("free", 0)
+          : Number.MAX_SAFE_INTEGER;
         return "";
       case "fail-sync":
         this.world.disk.failNextSync();
@@ -231,11 +236,19 @@ export class ScriptRunner {
       const { recovered } = this.world.log(group);
       const { hardState: hs, snapshot } = recovered;
       const terms = recovered.terms.map(({ from, term }) => `${from}:${term}`).join(" ");
-      const log = recovered.lastIndex < recovered.firstIndex ? `log empty from ${recovered.firstIndex}` : `log ${recovered.firstIndex}-${recovered.lastIndex}, terms ${terms}`;
+      const log =
+        recovered.lastIndex < recovered.firstIndex
+          ? `log empty from ${recovered.firstIndex}`
+          : `log ${recovered.firstIndex}-${recovered.lastIndex}, terms ${terms}`;
       const owner = `g${group} replica ${recovered.replica} incarnation ${recovered.incarnation}`;
       return `${owner}: term ${hs.term} vote ${hs.vote} commit ${hs.commit}, snapshot ${snapshot.index}, ${log}${recovered.suspect ? ", suspect" : ""}`;
     });
-    return [...lines, ...this.world.storage.discarded.map(({ group, replica, incarnation }) => `g${group} replica ${replica} incarnation ${incarnation}: discarded`)];
+    return [
+      ...lines,
+      ...this.world.storage.discarded.map(
+        ({ group, replica, incarnation }) => `g${group} replica ${replica} incarnation ${incarnation}: discarded`,
+      ),
+    ];
   }
 
   private path(command: GoldenCommand): string {

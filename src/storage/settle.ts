@@ -29,7 +29,12 @@ function pathOf(name: GroupFileName): string {
  * Joins what the WAL says of a replica with its own files. What was durable and cannot be read any
  * more makes the replica suspect; its log then ends before the first missing entry.
  */
-export async function settleReplica(tools: RecoveryTools, tracked: Tracked, names: readonly GroupFileName[], report: string[]): Promise<SettledReplica> {
+export async function settleReplica(
+  tools: RecoveryTools,
+  tracked: Tracked,
+  names: readonly GroupFileName[],
+  report: string[],
+): Promise<SettledReplica> {
   const { state } = tracked;
   const wasSuspect = state.suspect;
   const logFiles = await readLogFiles(tools, state, names);
@@ -40,19 +45,37 @@ export async function settleReplica(tools: RecoveryTools, tracked: Tracked, name
   if (!isWhole || cut || tracked.doubt) state.suspect = true;
   settleHardState(state);
   if (!isWhole) report.push(`group ${state.group}: the snapshot that the log begins at is damaged; the replica is suspect and empty`);
-  else if (cut) report.push(`group ${state.group}: entry ${state.index.last + 1} of ${lastKnown} is damaged; the replica is suspect and its log ends before it`);
-  else if (tracked.doubt) report.push(`group ${state.group}: damage that belongs to no known record may have been in its log; the replica is suspect`);
+  else if (cut)
+    report.push(
+      `group ${state.group}: entry ${state.index.last + 1} of ${lastKnown} is damaged; the replica is suspect and its log ends before it`,
+    );
+  else if (tracked.doubt)
+    report.push(`group ${state.group}: damage that belongs to no known record may have been in its log; the replica is suspect`);
   else if (wasSuspect) report.push(`group ${state.group}: the replica was suspect before and no leader has confirmed it yet`);
   const live = logFiles.filter((file) => file.last >= state.index.first && state.index.last >= state.index.first);
   const entries = await readTail(tools.files, tools.checksum, state, tools.settings.recoveredBytesMax);
-  return { state, logFiles: live, snapshot, recovered: describeRecovered(state, entries), useless: uselessFiles(state, names, live, snapshot) };
+  return {
+    state,
+    logFiles: live,
+    snapshot,
+    recovered: describeRecovered(state, entries),
+    useless: uselessFiles(state, names, live, snapshot),
+  };
 }
 
 function describeRecovered(state: LogState, entries: RecoveredLog["entries"]): RecoveredLog {
   const { index } = state;
   return {
-    replica: state.replica, incarnation: state.incarnation, hardState: state.hardState, snapshot: state.snapshot,
-    firstIndex: index.first, lastIndex: index.last, entries, terms: index.runs(), configurations: [...state.configurations].sort((a, b) => a - b), suspect: state.suspect,
+    replica: state.replica,
+    incarnation: state.incarnation,
+    hardState: state.hardState,
+    snapshot: state.snapshot,
+    firstIndex: index.first,
+    lastIndex: index.last,
+    entries,
+    terms: index.runs(),
+    configurations: [...state.configurations].sort((a, b) => a - b),
+    suspect: state.suspect,
   };
 }
 
@@ -68,15 +91,24 @@ async function readLogFiles(tools: RecoveryTools, state: LogState, names: readon
     for (const found of scanGroupLog(bytes, state, tools.checksum)) {
       if (found.isConfiguration) state.configurations.add(found.index);
       // Even where the WAL has the entry: what moved already need not move again.
-      if (index.has(found.index) && index.termAt(found.index) === found.term) index.put(found.index, found.term, file, found.offset, found.length);
+      if (index.has(found.index) && index.termAt(found.index) === found.term)
+        index.put(found.index, found.term, file, found.offset, found.length);
     }
   }
   return logFiles;
 }
 
 /** A received snapshot counts only once the WAL says that it was installed: the log below it may not fit. */
-async function newestSnapshot(tools: RecoveryTools, state: LogState, names: readonly GroupFileName[], report: string[]): Promise<OpenSnapshot | undefined> {
-  const candidates = names.filter((name) => !name.part && (name.kind === "snapshot" || (name.kind === "received" && state.snapshotHasBytes && name.a <= state.snapshot.index)));
+async function newestSnapshot(
+  tools: RecoveryTools,
+  state: LogState,
+  names: readonly GroupFileName[],
+  report: string[],
+): Promise<OpenSnapshot | undefined> {
+  const candidates = names.filter(
+    (name) =>
+      !name.part && (name.kind === "snapshot" || (name.kind === "received" && state.snapshotHasBytes && name.a <= state.snapshot.index)),
+  );
   candidates.sort((x, y) => y.a - x.a);
   for (const name of candidates) {
     const opened = await openSnapshot(tools.disk, pathOf(name), state, tools.checksum);
@@ -137,11 +169,18 @@ function settleHardState(state: LogState): void {
   state.hardState = { term, vote: term === hardState.term ? hardState.vote : noReplica, commit };
 }
 
-function uselessFiles(state: LogState, names: readonly GroupFileName[], live: readonly GroupLogFile[], snapshot: OpenSnapshot | undefined): string[] {
+function uselessFiles(
+  state: LogState,
+  names: readonly GroupFileName[],
+  live: readonly GroupLogFile[],
+  snapshot: OpenSnapshot | undefined,
+): string[] {
   const kept = new Set([...live.map(({ path }) => path), snapshot?.path]);
-  return names.filter((name) => {
-    if (kept.has(pathOf(name))) return false;
-    // A snapshot being received may be continued.
-    return !(name.kind === "received" && name.a > state.snapshot.index);
-  }).map(pathOf);
+  return names
+    .filter((name) => {
+      if (kept.has(pathOf(name))) return false;
+      // A snapshot being received may be continued.
+      return !(name.kind === "received" && name.a > state.snapshot.index);
+    })
+    .map(pathOf);
 }

@@ -2,7 +2,15 @@ import { assert } from "../base/index.ts";
 import type { Checksum, Disk, File } from "../ports/index.ts";
 import type { SnapshotMeta } from "../raft/types.ts";
 import {
-  chainCrc, damagedSnapshot, encodeSnapshotHeader, encodeTrailer, readSnapshotHeader, readStep, sealStep, stepHeaderBytes, stepOffset,
+  chainCrc,
+  damagedSnapshot,
+  encodeSnapshotHeader,
+  encodeTrailer,
+  readSnapshotHeader,
+  readStep,
+  sealStep,
+  stepHeaderBytes,
+  stepOffset,
   verifySnapshot,
 } from "./snapshot-format.ts";
 import type { PlacedHeader, SnapshotHeader } from "./snapshot-format.ts";
@@ -59,7 +67,12 @@ export class OpenSnapshot implements SnapshotFile {
 }
 
 /** Opens and verifies a finished snapshot; undefined when it is damaged or another replica's. */
-export async function openSnapshot(disk: Disk, path: string, owner: { readonly group: number; readonly incarnation: number }, checksum: Checksum): Promise<OpenSnapshot | undefined> {
+export async function openSnapshot(
+  disk: Disk,
+  path: string,
+  owner: { readonly group: number; readonly incarnation: number },
+  checksum: Checksum,
+): Promise<OpenSnapshot | undefined> {
   const file = await disk.open(path, { create: false, lane: "bulk" });
   let opened: OpenSnapshot | undefined;
   try {

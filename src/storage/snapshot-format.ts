@@ -28,7 +28,10 @@ export interface PlacedHeader extends SnapshotHeader {
   readonly crc: number;
 }
 
-export function encodeSnapshotHeader(header: SnapshotHeader, checksum: Checksum): { readonly bytes: Uint8Array; readonly placed: PlacedHeader } {
+export function encodeSnapshotHeader(
+  header: SnapshotHeader,
+  checksum: Checksum,
+): { readonly bytes: Uint8Array; readonly placed: PlacedHeader } {
   const writer = new Writer(256);
   writeSnapshotMeta(writer, header.meta);
   const meta = writer.take();
@@ -61,8 +64,13 @@ export async function readSnapshotHeader(file: File, path: string, checksum: Che
   try {
     const reader = new Reader(meta);
     return {
-      group: view.getUint32(16, true) as GroupId, stepBytes: view.getUint32(20, true), incarnation: Number(view.getBigUint64(24, true)),
-      totalBytes: Number(view.getBigUint64(40, true)), meta: readSnapshotMeta(reader), headerBytes, crc,
+      group: view.getUint32(16, true) as GroupId,
+      stepBytes: view.getUint32(20, true),
+      incarnation: Number(view.getBigUint64(24, true)),
+      totalBytes: Number(view.getBigUint64(40, true)),
+      meta: readSnapshotMeta(reader),
+      headerBytes,
+      crc,
     };
   } catch (error) {
     if (error instanceof MalformedBytes) return undefined;
@@ -86,7 +94,12 @@ export function sealStep(buffer: Uint8Array, length: number, step: number, heade
 }
 
 /** The data of a step and its CRC, or undefined when they do not match. */
-export async function readStep(file: File, header: PlacedHeader, step: number, checksum: Checksum): Promise<{ readonly data: Uint8Array; readonly crc: number } | undefined> {
+export async function readStep(
+  file: File,
+  header: PlacedHeader,
+  step: number,
+  checksum: Checksum,
+): Promise<{ readonly data: Uint8Array; readonly crc: number } | undefined> {
   const bytes = await file.readAt(stepOffset(header, step), stepHeaderBytes + header.stepBytes);
   if (bytes.length < stepHeaderBytes) return undefined;
   const view = viewOf(bytes);
@@ -156,4 +169,3 @@ export async function verifySnapshot(file: File, header: PlacedHeader, checksum:
 export function damagedSnapshot(path: string): UnumError {
   return new UnumError("CORRUPT", `The snapshot ${path} does not match its checksums.`);
 }
-

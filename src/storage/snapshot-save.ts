@@ -31,7 +31,11 @@ export async function publishSnapshot(disk: Disk, writer: SnapshotWriter, path: 
  * long as the last one took when the WAL is busy, so that it takes at most half of the disk's time.
  */
 export async function saveSnapshotFile(
-  tools: SaveTools, state: LogState, meta: SnapshotMeta, pull: () => Uint8Array | undefined, stop: { isAborted(): boolean },
+  tools: SaveTools,
+  state: LogState,
+  meta: SnapshotMeta,
+  pull: () => Uint8Array | undefined,
+  stop: { isAborted(): boolean },
 ): Promise<OpenSnapshot> {
   const { disk, checksum, clock, settings } = tools;
   const name = groupFileName({ group: state.group, incarnation: state.incarnation, kind: "snapshot", a: meta.index, b: meta.term });

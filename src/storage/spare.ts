@@ -91,7 +91,8 @@ export class Spare {
   private async attempt(): Promise<void> {
     const { disk, settings, logger } = this.options;
     try {
-      if ((await disk.freeBytes()) < settings.segmentBytes) throw new DiskError("full", "no room for another segment of the write-ahead log");
+      if ((await disk.freeBytes()) < settings.segmentBytes)
+        throw new DiskError("full", "no room for another segment of the write-ahead log");
       const made = await createSegment(this.options, this.nextId, settings.segmentBytes);
       this.nextId++;
       if (this.noRoom) logger.info("there is room on the disk again");

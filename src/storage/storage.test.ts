@@ -67,7 +67,7 @@ describe("an idle node", () => {
   it("carries the synced mark on once, and then is silent", async () => {
     const world = new StorageWorld(2);
     await world.open();
-    world.create(1).append({ hardState: undefined, entries: makeEntries(1, 1, 1, 1) }, () => {});
+    world.create(1).append({ hardState: undefined, entries: makeEntries(1, 1, 1, 1) }, () => undefined);
     world.storage.flush();
     await world.clock.pass(100);
     const { syncs } = world.storage.stats();
@@ -116,7 +116,7 @@ describe("reading", () => {
     const world = new StorageWorld(2);
     await world.open();
     const log = world.create(1);
-    log.append({ hardState: undefined, entries: makeEntries(1, 1, 20, 1, 300) }, () => {});
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 20, 1, 300) }, () => undefined);
     world.storage.flush();
     await world.clock.pass(50);
     const { clock } = world;
@@ -130,7 +130,7 @@ describe("reading", () => {
     const world = new StorageWorld(2);
     await world.open();
     const log = world.create(1);
-    log.append({ hardState: undefined, entries: makeEntries(1, 1, 2, 1, 300) }, () => {});
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 2, 1, 300) }, () => undefined);
     world.storage.flush();
     await world.clock.pass(50);
     const path = "wal/0000000000000001.wal";
@@ -144,7 +144,7 @@ describe("reading", () => {
   it("recovers the newest entries in memory, the others by read", async () => {
     const world = new StorageWorld(2, { ...smallSettings, recoveredBytesMax: 1000 });
     await world.open();
-    world.create(1).append({ hardState: undefined, entries: makeEntries(1, 1, 20, 1, 300) }, () => {});
+    world.create(1).append({ hardState: undefined, entries: makeEntries(1, 1, 20, 1, 300) }, () => undefined);
     world.storage.flush();
     await world.clock.pass(50);
     await world.close();
@@ -161,10 +161,12 @@ describe("snapshots", () => {
     const world = new StorageWorld(2);
     await world.open();
     const log = world.create(1);
-    log.append({ hardState: undefined, entries: makeEntries(1, 1, 9, 1) }, () => {});
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 9, 1) }, () => undefined);
     world.storage.flush();
     await world.clock.pass(50);
-    const file = await world.clock.until(log.saveSnapshot({ index: 6, term: 1, configuration: configuration(1) }, chunksOf(snapshotBytes(6), 300)));
+    const file = await world.clock.until(
+      log.saveSnapshot({ index: 6, term: 1, configuration: configuration(1) }, chunksOf(snapshotBytes(6), 300)),
+    );
     world.disk.corrupt("groups/1.1.snapshot.0000000000000006-0000000000000001", 2000, 4);
     expect(await world.clock.until(file.read(0, 700))).toEqual(snapshotBytes(6).subarray(0, 700));
     await expect(world.clock.until(file.read(0, file.bytes))).rejects.toMatchObject({ code: "CORRUPT" });
@@ -174,10 +176,11 @@ describe("snapshots", () => {
     const world = new StorageWorld(2);
     await world.open();
     const log = world.create(1);
-    log.append({ hardState: undefined, entries: makeEntries(1, 1, 9, 1) }, () => {});
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 9, 1) }, () => undefined);
     world.storage.flush();
     await world.clock.pass(50);
-    const save = (index: number) => world.clock.until(log.saveSnapshot({ index, term: 1, configuration: configuration(1) }, chunksOf(snapshotBytes(index), 300)));
+    const save = (index: number) =>
+      world.clock.until(log.saveSnapshot({ index, term: 1, configuration: configuration(1) }, chunksOf(snapshotBytes(index), 300)));
     const old = await save(4);
     await save(6);
     await world.clock.pass(50);
@@ -188,7 +191,7 @@ describe("snapshots", () => {
     const world = new StorageWorld(2);
     await world.open();
     const log = world.create(1);
-    log.append({ hardState: undefined, entries: makeEntries(1, 1, 9, 1) }, () => {});
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 9, 1) }, () => undefined);
     world.storage.flush();
     await world.clock.pass(50);
     const signal = { aborted: false };
@@ -224,7 +227,7 @@ describe("snapshots", () => {
     const world = new StorageWorld(2);
     await world.open();
     const log = world.create(1);
-    log.append({ hardState: undefined, entries: makeEntries(1, 1, 10, 1, 100) }, () => {});
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 10, 1, 100) }, () => undefined);
     world.storage.flush();
     await world.clock.pass(50);
     expect(log.bytesSinceSnapshot).toBe(1000);
@@ -241,7 +244,9 @@ describe("many groups", () => {
     const world = new StorageWorld(2, {});
     await world.open();
     for (let group = 1; group <= 300; group++) {
-      world.create(group).append({ hardState: { term: group, vote: replicaId(1), commit: 0 }, entries: makeEntries(group, 1, 2, group) }, () => {});
+      world
+        .create(group)
+        .append({ hardState: { term: group, vote: replicaId(1), commit: 0 }, entries: makeEntries(group, 1, 2, group) }, () => undefined);
     }
     const before = world.storage.stats().syncs;
     world.storage.flush();

@@ -50,7 +50,8 @@ export async function openStorage(options: OpenStorageOptions): Promise<Storage>
     if (error instanceof DiskError && error.code === "full") {
       throw new UnumError("OUT_OF_SPACE", "The disk has no room for a first segment of the write-ahead log.", { cause: error });
     }
-    if (error instanceof DiskError) throw new UnumError("DISK_FAILED", `The data directory could not be read: ${error.message}`, { cause: error });
+    if (error instanceof DiskError)
+      throw new UnumError("DISK_FAILED", `The data directory could not be read: ${error.message}`, { cause: error });
     throw error;
   }
 }
@@ -131,12 +132,21 @@ class NodeStorage implements Storage {
     state.snapshot = initial;
     state.hardState = { ...emptyHardState, term: initial.term, commit: initial.index };
     const recovered = {
-      replica, incarnation, hardState: state.hardState, snapshot: initial, firstIndex: initial.index + 1, lastIndex: initial.index,
-      entries: [], terms: [], configurations: [], suspect: false,
+      replica,
+      incarnation,
+      hardState: state.hardState,
+      snapshot: initial,
+      firstIndex: initial.index + 1,
+      lastIndex: initial.index,
+      entries: [],
+      terms: [],
+      configurations: [],
+      suspect: false,
     };
     const log = new LogGroup(this.tools, state, recovered, [], undefined);
     this.logs.set(group, log);
-    const done = predecessor === undefined ? undefined : (): void => this.removeFiles(new LogGroup(this.tools, predecessor, recovered, [], undefined));
+    const done =
+      predecessor === undefined ? undefined : (): void => this.removeFiles(new LogGroup(this.tools, predecessor, recovered, [], undefined));
     this.wal.push(queuedWrite("create", state, { done }));
     return log;
   }

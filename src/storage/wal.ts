@@ -54,7 +54,7 @@ export class Wal {
   private readonly states = new Map<GroupId, LogState>();
   private readonly composer: Composer;
   private readonly spare: Spare;
-  private resolveFailed: (error: Error) => void = () => {};
+  private resolveFailed: (error: Error) => void = () => undefined;
   private failure: Error | undefined;
   private current: Current;
   private sequence: number;
@@ -348,7 +348,15 @@ export class Wal {
     composer.begin(this.sequence);
     composer.end(synced, 0);
     this.sequence++;
-    void this.write({ bytes: composer.taken(), offset: current.position, writes: [], carries: synced, last: this.sequence - 1, hasRecords: false, rolled: false });
+    void this.write({
+      bytes: composer.taken(),
+      offset: current.position,
+      writes: [],
+      carries: synced,
+      last: this.sequence - 1,
+      hasRecords: false,
+      rolled: false,
+    });
   }
 
   private noteSync(ms: number): void {
@@ -357,4 +365,3 @@ export class Wal {
     this.syncMsMean = this.syncs === 1 ? ms : this.syncMsMean + (ms - this.syncMsMean) / 16;
   }
 }
-

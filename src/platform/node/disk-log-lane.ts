@@ -78,8 +78,16 @@ export class LogLane {
         return;
       }
       this.waiting.push({
-        op, path, fd: parts.fd ?? 0, length: parts.length ?? 0, flags: parts.flags ?? 0, offset: parts.offset ?? 0, fill: parts.fill, take: parts.take,
-        resolve, reject,
+        op,
+        path,
+        fd: parts.fd ?? 0,
+        length: parts.length ?? 0,
+        flags: parts.flags ?? 0,
+        offset: parts.offset ?? 0,
+        fill: parts.fill,
+        take: parts.take,
+        resolve,
+        reject,
       });
       this.next();
     });
@@ -105,8 +113,16 @@ export class LogLane {
     if (this.openFiles > 0 || this.isEnding) return;
     this.ending = true;
     this.waiting.push({
-      op: LogOp.quit, path: "", fd: 0, length: 0, flags: 0, offset: 0, fill: undefined, take: undefined,
-      resolve: () => {}, reject: () => {},
+      op: LogOp.quit,
+      path: "",
+      fd: 0,
+      length: 0,
+      flags: 0,
+      offset: 0,
+      fill: undefined,
+      take: undefined,
+      resolve: () => undefined,
+      reject: () => undefined,
     });
     this.next();
   }
@@ -194,7 +210,8 @@ class LogFile implements File {
       const wanted = Math.min(logDataBytes, length - at);
       const start = at;
       await this.ask(LogOp.read, {
-        offset: offset + at, length: wanted,
+        offset: offset + at,
+        length: wanted,
         take: (count) => {
           result.set(this.lane.buffer.subarray(0, count), start);
           at += count;
@@ -214,7 +231,14 @@ class LogFile implements File {
       const length = Math.min(logDataBytes, total - at);
       const from = at;
       const isLast = at + length >= total;
-      pieces.push(this.ask(LogOp.write, { offset: offset + at, length, flags: options.sync && isLast ? 1 : 0, fill: (data) => gather(chunks, from, length, data) }));
+      pieces.push(
+        this.ask(LogOp.write, {
+          offset: offset + at,
+          length,
+          flags: options.sync && isLast ? 1 : 0,
+          fill: (data) => gather(chunks, from, length, data),
+        }),
+      );
     }
     await Promise.all(pieces);
   }

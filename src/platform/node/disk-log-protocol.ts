@@ -5,7 +5,12 @@
 export const LogWord = {
   /** Counted up by the side that asks, once everything else is in place. */
   request: 0,
-  op: 1, fd: 2, length: 3, flags: 4, result: 5, stage: 6,
+  op: 1,
+  fd: 2,
+  length: 3,
+  flags: 4,
+  result: 5,
+  stage: 6,
   count: 16,
 } as const;
 

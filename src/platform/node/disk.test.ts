@@ -52,7 +52,10 @@ describe("NodeDisk", () => {
     const disk = await NodeDisk.open(await temporary());
     const file = await disk.open("a", { create: true, lane: "log" });
     let busy = 16;
-    const all = Array.from({ length: busy }, () => new Promise<void>((resolve) => scrypt("p", "s", 64, { N: 16384, maxmem: 64 * 1024 * 1024 }, () => resolve(void busy--))));
+    const all = Array.from(
+      { length: busy },
+      () => new Promise<void>((resolve) => scrypt("p", "s", 64, { N: 16384, maxmem: 64 * 1024 * 1024 }, () => resolve(void busy--))),
+    );
     for (let i = 0; i < 10; i++) await file.writeAt(i * 4096, [new Uint8Array(4096).fill(i)], { sync: true });
     expect(busy).toBeGreaterThan(0);
     await Promise.all(all);
