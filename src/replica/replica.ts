@@ -3,15 +3,14 @@ import type { GroupId, Prng, ReplicaId } from "../base/index.ts";
 import { readEntry } from "../machine/index.ts";
 import type { LeaderTime, Machine, MachineFactory, WatchableMachine } from "../machine/index.ts";
 import { EntryKind, Raft, decodeConfiguration } from "../raft/index.ts";
-import type { Configuration, ConfigurationChange, Entry, Message, ProposeResult, Ready, Role } from "../raft/index.ts";
+import type { Configuration, ConfigurationChange, Entry, Message, ProposeResult, Ready, Role, SnapshotMeta } from "../raft/index.ts";
 import type { GroupLog, SnapshotFile } from "../storage/index.ts";
 import { Applier } from "./applier.ts";
 import { Proposals } from "./proposals.ts";
 import { Reads } from "./reads.ts";
 import { lostLeadership, notLeader, refused } from "./refusals.ts";
-import { olderConfigurations } from "./recovered.ts";
-import type { OlderConfiguration } from "./recovered.ts";
-import { Snapshots, loadMachine } from "./snapshots.ts";
+import { olderConfigurations, type OlderConfiguration } from "./recovered.ts";
+import { Snapshots, installSnapshot, loadMachine } from "./snapshots.ts";
 import type { ReadWaiter, ReplicaHost, ReplicaStatus, Waiter } from "./types.ts";
 
 export interface ReplicaOptions {
@@ -44,7 +43,6 @@ export class Replica {
   failure: UnumError | undefined;
   /** As of the applied index. */
   configuration: Configuration;
-
   private readonly host: ReplicaHost;
   private readonly raft: Raft;
   private readonly proposals = new Proposals();
@@ -110,20 +108,24 @@ export class Replica {
   }
 
   get isLeader(): boolean {
-    return this.raft.role === "leader";
+    return this.role === "leader";
   }
 
   get applied(): number {
     return this.applier.applied;
   }
 
+  get appliedTerm(): number {
+    return this.applier.appliedTerm;
+  }
+
   get commit(): number {
     return this.raft.commit;
   }
 
-  /** Whether this replica leads and has applied the first entry of its term: its derived state is complete. */
+  /** Whether it leads and has applied the first entry of its term: its derived state is complete. */
   get isServing(): boolean {
-    return this.isLeader && this.applier.appliedTerm === this.raft.term;
+    return this.isLeader && this.appliedTerm === this.raft.term;
   }
 
   /** Whether work waits for `process()`. */
@@ -388,30 +390,21 @@ export class Replica {
     this.installing = true;
     this.applier.reset(meta.index, meta.term);
     this.proposals.abandon(() => lostLeadership(this.group));
-    let durable = false;
-    let machine: Machine | undefined;
-    const finish = (): void => {
-      if (!durable || machine === undefined || this.failure !== undefined) return;
-      this.machine = machine;
-      this.configuration = meta.configuration;
-      this.installing = false;
-      this.raft.applied(meta.index);
-      this.host.replaced(this);
-      this.host.changed(this);
-      this.host.dirty(this);
-    };
-    this.log.install(file, hardState, false, () => {
-      durable = true;
-      this.persisted(ready);
-      finish();
-    });
-    loadMachine(file, this.factory).then(
-      (loaded) => {
-        machine = loaded;
-        finish();
-      },
+    installSnapshot(this.log, this.factory, file, hardState, () => this.persisted(ready)).then(
+      (machine) => this.installed(machine, meta),
       (error: unknown) => this.fail(error),
     );
+  }
+
+  private installed(machine: Machine, meta: SnapshotMeta): void {
+    if (this.failure !== undefined) return;
+    this.machine = machine;
+    this.configuration = meta.configuration;
+    this.installing = false;
+    this.raft.applied(meta.index);
+    this.host.replaced(this);
+    this.host.changed(this);
+    this.host.dirty(this);
   }
 
   /** Stops the group on this node. The others go on. */
@@ -449,10 +442,6 @@ export class Replica {
     this.raft.release(release);
     this.log.release(release);
     this.host.dirty(this);
-  }
-
-  get appliedTerm(): number {
-    return this.applier.appliedTerm;
   }
 
   private notLeader(): UnumError {

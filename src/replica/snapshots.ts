@@ -1,7 +1,8 @@
 import { limits } from "../base/index.ts";
 import type { ReplicaId } from "../base/index.ts";
 import type { Machine, MachineFactory } from "../machine/index.ts";
-import type { SnapshotFile } from "../storage/index.ts";
+import type { HardState } from "../raft/index.ts";
+import type { GroupLog, SnapshotFile } from "../storage/index.ts";
 import type { Replica } from "./replica.ts";
 import type { ReplicaHost } from "./types.ts";
 
@@ -14,6 +15,23 @@ export async function loadMachine(file: SnapshotFile, factory: MachineFactory): 
     at += chunk.length;
   }
   return restorer.finish();
+}
+
+/** Replaces log and state by a received snapshot: fulfils with the new machine once both are done. Rejects when it is damaged. */
+export function installSnapshot(
+  log: GroupLog,
+  factory: MachineFactory,
+  file: SnapshotFile,
+  hardState: HardState,
+  onDurable: () => void,
+): Promise<Machine> {
+  const durable = new Promise<void>((resolve) => {
+    log.install(file, hardState, false, () => {
+      onDurable();
+      resolve();
+    });
+  });
+  return Promise.all([loadMachine(file, factory), durable]).then(([machine]) => machine);
 }
 
 /** When a replica's snapshot is taken, which one goes to whom, and how much log stays behind it. */

@@ -33,7 +33,7 @@ export class Joins {
     const { accepted, cluster } = identity.value;
     switch (request.op) {
       case "discover":
-        return { op: "discover", card: this.node.card(), cluster: cluster ?? null, accepted: accepted ?? null };
+        return { op: "discover", card: this.node.introduction.card(), cluster: cluster ?? null, accepted: accepted ?? null };
       case "accept":
         return { op: "accept", accepted: accepted?.cluster === request.proposal.cluster };
       case "join": {

@@ -5,8 +5,7 @@ import { formatAddress } from "../ports/index.ts";
 import type { Platform, Timer } from "../ports/index.ts";
 import type { Replica } from "../replica/index.ts";
 import type { Storage } from "../storage/index.ts";
-import { protocolVersion } from "../wire/index.ts";
-import type { Carrier, ConnectionPurpose, Hello } from "../wire/index.ts";
+import type { Carrier } from "../wire/index.ts";
 import { Admin } from "./admin.ts";
 import { Announcements } from "./announcements.ts";
 import { Backups } from "./backups.ts";
@@ -21,14 +20,15 @@ import { Gate } from "./gate.ts";
 import { Groups } from "./groups.ts";
 import { Hints } from "./hints.ts";
 import { removedError } from "./identity.ts";
-import type { Bootstrap, IdentityStore, NodeCard } from "./identity.ts";
+import type { Bootstrap, IdentityStore } from "./identity.ts";
+import { Introduction } from "./introduction.ts";
 import { Joins } from "./joins.ts";
 import { Keyspaces } from "./keyspaces.ts";
 import { Kickoff } from "./kickoff.ts";
 import { Leaders } from "./leaders.ts";
 import { Links } from "./links.ts";
 import { Membership } from "./membership.ts";
-import { checkOptions, featureLevel } from "./options.ts";
+import { checkOptions } from "./options.ts";
 import type { NodeOptions } from "./options.ts";
 import { Router } from "./router.ts";
 import { Transfers } from "./transfers.ts";
@@ -58,12 +58,12 @@ export class UnumNode {
   readonly closed: Promise<void>;
   directory: Directory | undefined;
   address = "";
-
   private readonly entrance: Entrance;
   private readonly hints: Hints;
   private readonly admin: Admin;
   private readonly backups: Backups;
   readonly controller: Controller;
+  readonly introduction: Introduction;
   readonly announcements: Announcements;
   private readonly keyspaces: Keyspaces;
   private readonly vigil: Vigil;
@@ -88,6 +88,7 @@ export class UnumNode {
       this.settleClosed = (error) => (error === undefined ? resolve() : reject(error));
     });
     this.closed.catch(() => undefined);
+    this.introduction = new Introduction(this);
     this.kickoff = new Kickoff(platform.clock, this.prng.fork("kickoff"));
     this.leaders = new Leaders((group, leader) => this.leaderLearned(group, leader.term, leader.node));
     this.groups = new Groups({
@@ -136,8 +137,8 @@ export class UnumNode {
     this.entrance = new Entrance({
       ...this.context(),
       streams: platform.streams,
-      hello: (purpose) => this.hello(purpose),
-      refuse: (hello) => this.refuse(hello),
+      hello: (purpose) => this.introduction.hello(purpose),
+      refuse: (hello) => this.introduction.refuse(hello),
       onClient: (carrier, principal) => this.gate.accept(carrier, principal),
       onNode: (node, purpose, carrier) => this.links.accept(node, purpose, carrier),
     });
@@ -196,8 +197,8 @@ export class UnumNode {
       identity: this.identity,
       expect,
       seeds: seeds.length === 1 && seeds[0] === own ? [] : seeds,
-      card: () => this.card(),
-      hello: () => this.hello("client"),
+      card: () => this.introduction.card(),
+      hello: () => this.introduction.hello("client"),
       joined: (_cluster: ClusterId, bootstrap: Bootstrap) =>
         void this.enter(bootstrap).catch((error: unknown) => this.fatal(asUnumError(error))),
       failed: (error) => this.fatal(error),
@@ -217,40 +218,6 @@ export class UnumNode {
     this.gate.retry();
   }
 
-  card(): NodeCard {
-    const { incarnation, node } = this.identity.value;
-    return {
-      node,
-      incarnation,
-      name: this.options.name,
-      address: this.address,
-      zone: this.options.zone,
-      ephemeral: this.options.ephemeral,
-      featureLevel,
-    };
-  }
-
-  hello(purpose: ConnectionPurpose): Hello {
-    const { cluster, node } = this.identity.value;
-    return {
-      versionMin: protocolVersion,
-      versionMax: protocolVersion,
-      purpose,
-      cluster,
-      node,
-      name: this.options.name,
-      address: this.address,
-      featureLevel,
-    };
-  }
-
-  /** Nodes of other clusters and removed nodes are no peers. */
-  private refuse(hello: Hello): UnumError | undefined {
-    if (hello.purpose === "client" || hello.node === undefined) return undefined;
-    if (this.directory?.state?.removed.has(hello.node) === true) return removedError();
-    return undefined;
-  }
-
   get nodeId(): NodeId {
     return this.identity.value.node;
   }
@@ -263,7 +230,7 @@ export class UnumNode {
     return new Links({
       ...this.context(),
       streams: this.platform.streams,
-      hello: (purpose) => this.hello(purpose),
+      hello: (purpose) => this.introduction.hello(purpose),
       onMessage: (_from, group, message) => this.groups.get(group)?.step(message),
       onBulk: (from, frame, reply) => this.transfers.receive(from, frame, reply),
       onBulkAnswer: (from, frame) => this.transfers.answer(from, frame),

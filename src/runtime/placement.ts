@@ -120,7 +120,7 @@ export class Placement {
   /** This node's address or version has changed since it was recorded. */
   announceSelf(state: SystemState): void {
     const recorded = state.nodes.get(this.node.nodeId);
-    const card = this.node.card();
+    const card = this.node.introduction.card();
     if (recorded === undefined || this.announcing) return;
     if (
       recorded.address === card.address &&

@@ -44,7 +44,7 @@ export class Router {
         clock,
         logger,
         streams,
-        hello: () => this.node.hello("client"),
+        hello: () => this.node.introduction.hello("client"),
         onPush: (push) => {
           if (push.kind === "leader") this.node.leaders.learn(push.group, push.term, push.node);
         },

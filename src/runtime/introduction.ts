@@ -1,0 +1,34 @@
+import type { UnumError } from "../base/index.ts";
+import { protocolVersion } from "../wire/index.ts";
+import type { ConnectionPurpose, Hello } from "../wire/index.ts";
+import { removedError } from "./identity.ts";
+import type { NodeCard } from "./identity.ts";
+import type { UnumNode } from "./node.ts";
+import { featureLevel } from "./options.ts";
+
+/** How this node presents itself, and whom it does not want to know. */
+export class Introduction {
+  private readonly node: UnumNode;
+
+  constructor(node: UnumNode) {
+    this.node = node;
+  }
+
+  card(): NodeCard {
+    const { address, identity, options } = this.node;
+    const { incarnation, node } = identity.value;
+    return { node, incarnation, name: options.name, address, zone: options.zone, ephemeral: options.ephemeral, featureLevel };
+  }
+
+  hello(purpose: ConnectionPurpose): Hello {
+    const { address, identity, options } = this.node;
+    const { cluster, node } = identity.value;
+    return { versionMin: protocolVersion, versionMax: protocolVersion, purpose, cluster, node, name: options.name, address, featureLevel };
+  }
+
+  /** Nodes of other clusters and removed nodes are no peers. */
+  refuse(hello: Hello): UnumError | undefined {
+    if (hello.purpose === "client" || hello.node === undefined) return undefined;
+    return this.node.directory?.state?.removed.has(hello.node) === true ? removedError() : undefined;
+  }
+}
