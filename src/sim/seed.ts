@@ -158,22 +158,24 @@ class Run {
   /** Lets time go by, and notices when it does not: an endless exchange at one instant is a failure like any other. */
   private async pass(ms: number): Promise<void> {
     const { scheduler } = this.world;
-    const endMs = scheduler.nowMs + ms;
-    scheduler.schedule(ms * 1000, "time to look", () => undefined);
-    await scheduler.until(() => this.isOver(endMs), ms + 1);
+    let over = false;
+    scheduler.schedule(ms * 1000, "time to look", () => {
+      over = true;
+    });
+    await scheduler.until(() => over || this.standsStill(), ms + 1);
   }
 
   private atMs = 0;
   private executedThen = 0;
 
-  private isOver(endMs: number): boolean {
+  private standsStill(): false {
     const { executed, nowMs } = this.world.scheduler;
     if (Math.floor(nowMs) !== this.atMs) {
       this.atMs = Math.floor(nowMs);
       this.executedThen = executed;
     } else if (executed - this.executedThen > eventsPerMsMax)
       throw new SimulationStuck(`time stands still at ${nowMs} ms\n${this.world.scheduler.describe()}`);
-    return nowMs >= endMs;
+    return false;
   }
 
   /** Phase two: nothing is broken any more, so everything must come back within bounded time. */
@@ -191,7 +193,7 @@ class Run {
 
   private async demand(what: string, done: () => boolean, limitMs: number): Promise<void> {
     try {
-      await this.world.scheduler.until(() => done() || this.isOver(Number.POSITIVE_INFINITY), limitMs);
+      await this.world.scheduler.until(() => done() || this.standsStill(), limitMs);
     } catch (error) {
       if (!(error instanceof SimulationStuck)) throw error;
       const pending = this.history
