@@ -85,6 +85,8 @@ describe("the program", () => {
     writeFileSync(join(directory, "package.json"), '{"type":"module"}');
     execFileSync("mkdir", ["-p", copy]);
     execFileSync("cp", [bin, join(copy, "unum.js")]);
-    expect(() => execFileSync(process.execPath, [join(copy, "unum.js")], { stdio: "pipe" })).toThrow(/not built yet; run "npm ci && npm run build"/);
+    expect(() => execFileSync(process.execPath, [join(copy, "unum.js")], { stdio: "pipe" })).toThrow(
+      /not built yet; run "npm ci && npm run build"/,
+    );
   });
 });
