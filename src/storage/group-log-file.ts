@@ -67,8 +67,11 @@ export async function writeGroupLog(
       }
     }
     await file.sync();
-  } finally {
     await file.close();
+  } catch (error) {
+    await file.close();
+    await disk.remove(`${path}.part`);
+    throw error;
   }
   await disk.rename(`${path}.part`, path);
   await disk.syncDirectory(groupDirectory);

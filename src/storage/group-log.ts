@@ -41,6 +41,7 @@ export class LogGroup implements GroupLog {
   private cleaning: Promise<void> = Promise.resolve();
   /** Entries on their way to a segment of the group's own. */
   private moving: Promise<void> = Promise.resolve();
+  private saving: Promise<unknown> = Promise.resolve();
   private closed = false;
 
   constructor(
@@ -92,7 +93,13 @@ export class LogGroup implements GroupLog {
     this.dropLogFiles();
   }
 
-  async saveSnapshot(
+  saveSnapshot(meta: SnapshotMeta, pull: () => Uint8Array | undefined, signal?: { readonly aborted: boolean }): Promise<SnapshotFile> {
+    const saved = this.save(meta, pull, signal);
+    this.saving = saved.catch(() => undefined);
+    return saved;
+  }
+
+  private async save(
     meta: SnapshotMeta,
     pull: () => Uint8Array | undefined,
     signal?: { readonly aborted: boolean },
@@ -197,6 +204,7 @@ export class LogGroup implements GroupLog {
   async removeFiles(): Promise<void> {
     const { disk, files, logger } = this.tools;
     this.closed = true;
+    await this.saving;
     await this.moving;
     await this.cleaning;
     await this.receiver?.release();
@@ -215,6 +223,7 @@ export class LogGroup implements GroupLog {
 
   async close(): Promise<void> {
     this.closed = true;
+    await this.saving;
     await this.moving;
     await this.cleaning;
     await this.receiver?.release();

@@ -4,7 +4,7 @@ import { silentLogger } from "../ports/index.ts";
 import type { Clock, Timer } from "../ports/index.ts";
 import type { Entry, SnapshotMeta } from "../raft/types.ts";
 import { SimDisk } from "../sim/disk.ts";
-import type { CrashFate, CrashKind } from "../sim/disk.ts";
+import type { CrashFate, CrashKind, SimDiskOptions } from "../sim/disk.ts";
 import type { StorageSettings } from "./settings.ts";
 import { openStorage } from "./storage.ts";
 import type { GroupLog, Storage } from "./types.ts";
@@ -143,10 +143,10 @@ export class StorageWorld {
   private lives = 0;
   private readonly seed: number;
 
-  constructor(seed = 1, settings: Partial<StorageSettings> = smallSettings) {
+  constructor(seed = 1, settings: Partial<StorageSettings> = smallSettings, latency: Pick<SimDiskOptions, "logMs" | "bulkMs"> = {}) {
     this.seed = seed;
     this.settings = settings;
-    this.disk = new SimDisk({ clock: this.clock, prng: new Prng(seed).fork("disk") });
+    this.disk = new SimDisk({ clock: this.clock, prng: new Prng(seed).fork("disk"), ...latency });
   }
 
   get storage(): Storage {

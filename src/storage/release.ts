@@ -65,11 +65,11 @@ export class Releaser {
     const { wal } = this.options;
     for (;;) {
       const oldest = wal.segments[0];
-      if (this.closed || wal.isFailed || oldest === undefined || oldest.file === wal.currentFile) return;
+      if (this.closed || wal.isEnded || oldest === undefined || oldest.file === wal.currentFile) return;
       if (this.liveGroups(oldest).length > 0) {
         if (!this.isOverLimit() || !(await this.empty(oldest))) return;
       }
-      if (this.closed || wal.isFailed) return;
+      if (this.closed || wal.isEnded) return;
       wal.segments.shift();
       await this.options.files.remove(oldest.file);
       await this.options.disk.syncDirectory(walDirectory);
@@ -117,8 +117,8 @@ export class Releaser {
       from += entries.length;
       const durable = new Promise<void>((resolve) => wal.push(queuedWrite("rewrite", group.state, { entries, fromFile, done: resolve })));
       wal.flush();
-      await Promise.race([durable, wal.failed]);
-      if (wal.isFailed) return;
+      await Promise.race([durable, wal.ended]);
+      if (wal.isEnded) return;
     }
   }
 }

@@ -17,12 +17,15 @@ function range(text: string): { readonly from: number; readonly to: number } {
   return { from: Number(from), to: Number(to) };
 }
 
+/** Always the same, so that a script's numbers do not hang on how many operations there were before. */
+const latency = { logMs: [0.2, 0.2], bulkMs: [0.1, 0.1] } as const;
+
 /**
  * The verbs of storage's golden scripts. `g1` names group 1. Writes get letters; a letter in
  * "acknowledged" means that its `done` was called.
  */
 export class ScriptRunner {
-  private world = new StorageWorld(1);
+  private world = new StorageWorld(1, smallSettings, latency);
   private names: string[] = [];
   private acknowledged: string[] = [];
   private next = "a";
@@ -125,7 +128,7 @@ export class ScriptRunner {
   private newDisk(command: GoldenCommand): string {
     const settings = { ...smallSettings };
     for (const [name, [value]] of command.options) if (name in settings) Object.assign(settings, { [name]: Number(value) });
-    this.world = new StorageWorld(command.number("seed", 1), settings);
+    this.world = new StorageWorld(command.number("seed", 1), settings, latency);
     return "";
   }
 
@@ -138,6 +141,8 @@ export class ScriptRunner {
       return this.crash(command);
     }
     const storage = await this.world.open();
+    // The spare segment is ready before the script goes on.
+    await this.world.clock.pass(5);
     const report = storage.report.map((line) => `- ${line}`);
     return [...report, ...this.stateLines()].join("\n");
   }

@@ -111,6 +111,60 @@ describe("a failing disk", () => {
   });
 });
 
+describe("closing", () => {
+  it("ends though entries wait for room on a full disk and a segment is being emptied", async () => {
+    const world = new StorageWorld(2, { ...smallSettings, walSegmentsMax: 1 });
+    await world.open();
+    const a = world.create(1);
+    const b = world.create(2);
+    a.append({ hardState: undefined, entries: makeEntries(1, 1, 3, 1) }, () => undefined);
+    world.storage.flush();
+    await world.clock.pass(50);
+    world.disk.capacityBytes = world.disk.usedBytes();
+    let done = 0;
+    for (let i = 0; i < 6; i++) b.append({ hardState: undefined, entries: makeEntries(2, 1 + i * 5, 5 + i * 5, 1, 900) }, () => done++);
+    world.storage.flush();
+    await world.clock.pass(500);
+    expect(world.storage.full).toBe(true);
+    expect(done).toBeLessThan(6);
+    await world.close();
+    world.disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+    await world.open();
+    expect(world.log(1).recovered.lastIndex).toBe(3);
+    expect(world.log(2).recovered.lastIndex).toBe(done * 5);
+  });
+
+  it("stops a snapshot that is being written, and leaves nothing of it", async () => {
+    const world = new StorageWorld(2);
+    await world.open();
+    const log = world.create(1);
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 9, 1) }, () => undefined);
+    world.storage.flush();
+    await world.clock.pass(50);
+    const saving = log.saveSnapshot({ index: 6, term: 1, configuration: configuration(1) }, chunksOf(snapshotBytes(6), 300));
+    saving.catch(() => undefined);
+    await world.clock.step(3);
+    await world.close();
+    await expect(saving).rejects.toMatchObject({ code: "CLOSED" });
+    expect(world.disk.files().filter(({ path }) => path.startsWith("groups/"))).toEqual([]);
+  });
+
+  it("P7: a start on a nearly full disk makes do with a small segment, and without any room says so", async () => {
+    const world = new StorageWorld(2);
+    world.disk.capacityBytes = 4000;
+    await world.open();
+    world.create(1).append({ hardState: { term: 1, vote: replicaId(1), commit: 0 }, entries: [] }, () => undefined);
+    world.storage.flush();
+    await world.clock.pass(50);
+    world.crash("power", "lose");
+    world.disk.capacityBytes = world.disk.usedBytes();
+    await expect(world.open()).rejects.toMatchObject({ code: "OUT_OF_SPACE" });
+    world.disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+    await world.open();
+    expect(world.log(1).recovered.hardState.vote).toBe(1);
+  });
+});
+
 describe("reading", () => {
   it("gives at least one entry, and at most the bytes beyond it", async () => {
     const world = new StorageWorld(2);

@@ -60,7 +60,10 @@ export async function openStorage(options: OpenStorageOptions): Promise<Storage>
 async function firstSegment(options: SpareOptions, recovery: Recovery): Promise<PreparedSegment> {
   const { spare } = recovery;
   if (spare === undefined || spare.bytes < options.settings.firstSegmentBytes) {
-    return await createSegment(options, recovery.nextSegment, options.settings.firstSegmentBytes);
+    const { firstSegmentBytes } = options.settings;
+    // On a nearly full disk a smaller one will do: a node that can vote is worth more than one that waits for room.
+    const bytes = (await options.disk.freeBytes()) < 2 * firstSegmentBytes ? Math.ceil(firstSegmentBytes / 8) : firstSegmentBytes;
+    return await createSegment(options, recovery.nextSegment, bytes);
   }
   const path = `${walDirectory}/${segmentName(spare.segment)}`;
   const log = await options.disk.open(path, { create: false, lane: "log" });
@@ -164,6 +167,7 @@ class NodeStorage implements Storage {
   }
 
   async close(): Promise<void> {
+    for (const log of this.logs.values()) log.end();
     await this.wal.close();
     await this.releaser.close();
     await Promise.all(this.removals);

@@ -48,6 +48,8 @@ export interface WalOptions extends SpareOptions {
  */
 export class Wal {
   readonly failed: Promise<Error>;
+  /** Fulfils when nothing will be written any more: after a failure, or when it is closed. */
+  readonly ended: Promise<void>;
   readonly segments: RecoveredSegment[];
   private readonly options: WalOptions;
   /** Every replica as the last batch composed leaves it: what a segment's head repeats. */
@@ -55,6 +57,8 @@ export class Wal {
   private readonly composer: Composer;
   private readonly spare: Spare;
   private resolveFailed: (error: Error) => void = () => undefined;
+  private resolveEnded: () => void = () => undefined;
+  private hasEnded = false;
   private failure: Error | undefined;
   private current: Current;
   private sequence: number;
@@ -86,6 +90,7 @@ export class Wal {
     this.sequence = sequence;
     this.synced = sequence - 1;
     this.failed = new Promise((resolve) => (this.resolveFailed = resolve));
+    this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
     this.spare = new Spare(options, first.segment + 1, () => this.spareChanged());
     this.current = this.adopt(first);
   }
@@ -103,8 +108,8 @@ export class Wal {
     return this.current.file;
   }
 
-  get isFailed(): boolean {
-    return this.failure !== undefined;
+  get isEnded(): boolean {
+    return this.hasEnded;
   }
 
   /** True early enough that what is queued and in flight still fits. */
@@ -121,7 +126,7 @@ export class Wal {
   }
 
   push(write: QueuedWrite): void {
-    if (this.failure !== undefined) return;
+    if (this.hasEnded) return;
     this.queue.push(write);
     this.queued += write.bytes;
   }
@@ -133,7 +138,7 @@ export class Wal {
   }
 
   flush(): void {
-    if (this.isWriting || this.failure !== undefined || this.queue.length === 0) return;
+    if (this.isWriting || this.hasEnded || this.queue.length === 0) return;
     if (this.spare.isReady && this.current.position + this.batchEstimate() > this.current.prepared.capacity) this.roll();
     const writes = this.select();
     if (writes.length === 0) return;
@@ -149,6 +154,7 @@ export class Wal {
     while (this.failure === undefined && (this.isWriting || (this.queue.length > 0 && !this.spare.isFull))) {
       await new Promise<void>((resolve) => (this.idle = resolve));
     }
+    this.end();
     this.retryTimer?.cancel();
     await this.spare.close();
     await this.current.prepared.log.close();
@@ -187,7 +193,8 @@ export class Wal {
   }
 
   private batchEstimate(): number {
-    return Math.min(this.queued, this.options.settings.batchBytesMax) + 2 * sectorBytes;
+    const atLeast = this.queue[0]?.bytes ?? 0;
+    return Math.max(atLeast, Math.min(this.queued, this.options.settings.batchBytesMax)) + 2 * sectorBytes;
   }
 
   /**
@@ -322,10 +329,16 @@ export class Wal {
   private fail(error: Error): void {
     if (this.failure !== undefined) return;
     this.failure = error;
-    this.queue = [];
+    this.end();
     this.options.logger.error("the write-ahead log has failed and takes nothing more", { error: String(error) });
     this.resolveFailed(error);
     this.wake();
+  }
+
+  private end(): void {
+    this.hasEnded = true;
+    this.queue = [];
+    this.resolveEnded();
   }
 
   /** Carries the synced mark on once the log is silent, so that damage to the last batches is told from a torn end. */
