@@ -9,7 +9,10 @@ afterEach(async () => {
 });
 
 /** Load before, while and after `fault`, then every acknowledged write is read back through every node. */
-async function underLoad(fault: (cluster: ProcessCluster, load: Load) => Promise<void>, options: { proxied?: boolean } = {}): Promise<Load> {
+async function underLoad(
+  fault: (cluster: ProcessCluster, load: Load) => Promise<void>,
+  options: { proxied?: boolean } = {},
+): Promise<Load> {
   cluster = await ProcessCluster.start({ nodes: 3, ...options });
   const load = new Load(await cluster.connect(), { writers: 16, prefix: "load/" });
   await eventually("writes before the fault", () => load.acknowledged > 200);
@@ -65,13 +68,16 @@ describe("P1, P2: acknowledged writes survive, and no read goes back", () => {
   });
 
   it("when the leader is partitioned away and the cable is mended", async () => {
-    await underLoad(async (running, load) => {
-      const leader = await running.leader();
-      leader.proxy?.cut();
-      const before = load.acknowledged;
-      await eventually("writes on the majority's side", () => load.acknowledged > before + 100, 40_000);
-      leader.proxy?.heal();
-    }, { proxied: true });
+    await underLoad(
+      async (running, load) => {
+        const leader = await running.leader();
+        leader.proxy?.cut();
+        const before = load.acknowledged;
+        await eventually("writes on the majority's side", () => load.acknowledged > before + 100, 40_000);
+        leader.proxy?.heal();
+      },
+      { proxied: true },
+    );
   });
 
   it("when each node is restarted in turn, without a failed request", async () => {
@@ -84,7 +90,10 @@ describe("P1, P2: acknowledged writes survive, and no read goes back", () => {
         const handle = await running.connect();
         await eventually(`${node.name} has caught up`, async () => {
           const member = (await handle.status()).members.find((candidate) => candidate.name === node.name);
-          return member?.state === "up" && member.report?.replicas.every((replica) => replica.leader !== null && replica.applied + 1_000 > replica.commit) === true;
+          return (
+            member?.state === "up" &&
+            member.report?.replicas.every((replica) => replica.leader !== null && replica.applied + 1_000 > replica.commit) === true
+          );
         });
       }
     });

@@ -45,12 +45,16 @@ describe("membership of real processes", () => {
     await victim.kill();
     await rm(victim.data, { recursive: true });
     victim.start();
-    await eventually("the replacement votes", async () => {
-      const status = await handle.status();
-      const member = status.members.find((candidate) => candidate.name === victim.name);
-      const group = status.groups.find((candidate) => candidate.name === "default");
-      return member?.state === "up" && group?.voters.includes(member.node) === true && group.votersUp === 3;
-    }, 40_000);
+    await eventually(
+      "the replacement votes",
+      async () => {
+        const status = await handle.status();
+        const member = status.members.find((candidate) => candidate.name === victim.name);
+        const group = status.groups.find((candidate) => candidate.name === "default");
+        return member?.state === "up" && group?.voters.includes(member.node) === true && group.votersUp === 3;
+      },
+      40_000,
+    );
     await load.stop();
     expect(await load.check(await cluster.connect([victim], { pinned: true }))).toEqual([]);
   });

@@ -43,9 +43,7 @@ async function damaged(damage: (data: string) => Promise<void>): Promise<void> {
   await load.stop();
   await eventually("the damaged node runs on", () => victim.isRunning);
   const through = await cluster.connect([victim], { pinned: true });
-  expect(
-    await load.check(through).catch((error: unknown) => [String(error), ...victim.log.slice(-10)]),
-  ).toEqual([]);
+  expect(await load.check(through).catch((error: unknown) => [String(error), ...victim.log.slice(-10)])).toEqual([]);
   await eventually("the damaged node is trusted again and has everything", async () => {
     const member = (await handle.status()).members.find((candidate) => candidate.name === victim.name);
     return member?.report?.replicas.every((replica) => !replica.suspect && replica.applied === replica.commit) === true;

@@ -63,7 +63,19 @@ export class ProcessNode {
 
   start(): void {
     if (this.isRunning) throw new Error(`${this.name} runs already`);
-    const args = [program, "start", "--name", this.name, "--data", this.data, "--listen", this.listen, "--advertise", this.address, ...this.args];
+    const args = [
+      program,
+      "start",
+      "--name",
+      this.name,
+      "--data",
+      this.data,
+      "--listen",
+      this.listen,
+      "--advertise",
+      this.address,
+      ...this.args,
+    ];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.log.push(...text.split("\n").filter((line) => line !== ""));
@@ -117,7 +129,10 @@ export class ProcessCluster {
     }
     const seeds = plans.map((plan) => plan.proxy?.address ?? plan.listen).join(",");
     const args = ["--seeds", seeds, "--expect", String(options.nodes), ...(options.arguments ?? [])];
-    return new ProcessCluster(directory, plans.map((plan) => new ProcessNode(plan.name, join(directory, plan.name), plan.listen, plan.proxy, args)));
+    return new ProcessCluster(
+      directory,
+      plans.map((plan) => new ProcessNode(plan.name, join(directory, plan.name), plan.listen, plan.proxy, args)),
+    );
   }
 
   /** Starts all nodes and waits until a write is acknowledged. */
@@ -145,8 +160,14 @@ export class ProcessCluster {
   }
 
   /** A handle to some nodes, all by default; closed with the cluster. */
-  async connect(nodes: readonly ProcessNode[] = this.nodes, options: { readonly pinned?: boolean; readonly timeout?: number } = {}): Promise<Unum> {
-    const handle = await connect(nodes.map((node) => `unum://${node.address}`), options);
+  async connect(
+    nodes: readonly ProcessNode[] = this.nodes,
+    options: { readonly pinned?: boolean; readonly timeout?: number } = {},
+  ): Promise<Unum> {
+    const handle = await connect(
+      nodes.map((node) => `unum://${node.address}`),
+      options,
+    );
     this.handles.push(handle);
     return handle;
   }
@@ -154,7 +175,10 @@ export class ProcessCluster {
   /** The node that leads the default keyspace now. */
   async leader(deadlineMs = 15_000): Promise<ProcessNode> {
     const end = performance.now() + deadlineMs;
-    const handle = await connect(this.nodes.map((node) => `unum://${node.address}`), { timeout: 2_000 });
+    const handle = await connect(
+      this.nodes.map((node) => `unum://${node.address}`),
+      { timeout: 2_000 },
+    );
     try {
       for (;;) {
         try {

@@ -69,13 +69,15 @@ export class Load {
     const wrong: string[] = [];
     const keys = [...this.outcomes.keys()];
     for (let at = 0; at < keys.length; at += 500) {
-      await Promise.all(keys.slice(at, at + 500).map(async (key) => {
-        const entry = await handle.kv.get(key, { timeout: 20_000 });
-        const outcome = this.outcomes.get(key);
-        if (entry === undefined && outcome === "acknowledged") wrong.push(`lost: ${key}`);
-        if (entry !== undefined && entry.value !== valueOf(key)) wrong.push(`wrong: ${key}`);
-        if (entry !== undefined && outcome === "refused") wrong.push(`applied although refused: ${key}`);
-      }));
+      await Promise.all(
+        keys.slice(at, at + 500).map(async (key) => {
+          const entry = await handle.kv.get(key, { timeout: 20_000 });
+          const outcome = this.outcomes.get(key);
+          if (entry === undefined && outcome === "acknowledged") wrong.push(`lost: ${key}`);
+          if (entry !== undefined && entry.value !== valueOf(key)) wrong.push(`wrong: ${key}`);
+          if (entry !== undefined && outcome === "refused") wrong.push(`applied although refused: ${key}`);
+        }),
+      );
     }
     return wrong;
   }

@@ -27,7 +27,10 @@ export class Proxy {
 
   private accept(near: Socket, target: { host: string; port: number }): void {
     const far = connect(target);
-    for (const [socket, other] of [[near, far], [far, near]] as const) {
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
       socket.setNoDelay(true);
       this.sockets.add(socket);
       socket.on("data", (bytes) => {
