@@ -80,6 +80,13 @@ export class Admin {
   private async transfer(group: number | null, to: string | null, call: Call): Promise<LeaderTransfer[]> {
     const target = to === null ? undefined : this.node.directory?.find(to);
     if (to !== null && target === undefined) throw memberNotFound(to);
+    const holder = this.node.leaders.get(defaultGroup);
+    if (group === null && holder !== undefined && holder !== this.node.nodeId && !call.request.forwarded) {
+      const body = encodeAdminRequest({ op: "transfer-leader", group, to });
+      const request = { method: Method.admin, group: systemGroup, body };
+      const answer = await this.node.router.ask(holder, request, remainingMs(call, this.node));
+      return [...decodeAdminResponse("transfer-leader", answer).transfers];
+    }
     const groups = group === null ? [...(this.node.directory?.state?.groups.keys() ?? [])] : [group as GroupId];
     const transfers: LeaderTransfer[] = [];
     for (const id of groups) {

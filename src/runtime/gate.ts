@@ -14,6 +14,8 @@ export interface GateHost {
   readonly clock: Clock;
   /** The replica of the group on this node, if it has one. */
   replica(group: GroupId): Replica | undefined;
+  /** No room for entries: what is proposed now could not become durable here. */
+  isDiskFull(): boolean;
   /** Passes the request on to the group's leader, or says why not. */
   forward(call: Call): void;
   /** Methods that are about the cluster rather than one group's log. */
@@ -131,6 +133,11 @@ export class Gate {
     const replica = this.host.replica(group);
     if (replica?.isLeader !== true) {
       this.elsewhere(call);
+      return;
+    }
+    if (this.host.isDiskFull()) {
+      this.counters.refused++;
+      call.fail(new UnumError("OUT_OF_SPACE", "The leader's disk is full; writes resume by themselves when there is room."));
       return;
     }
     this.counters.commands++;

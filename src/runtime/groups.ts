@@ -139,8 +139,9 @@ export class Groups {
   process(): void {
     const dirty = this.dirty;
     this.dirty = new Set();
-    for (const replica of dirty) if (this.replicas.get(replica.group) === replica) replica.process(applyBudgetMs);
+    for (const replica of dirty) if (this.replicas.get(replica.group) === replica) replica.drain();
     this.options.storage.flush();
+    for (const replica of dirty) if (this.replicas.get(replica.group) === replica) replica.apply(applyBudgetMs);
   }
 
   tick(): void {

@@ -193,7 +193,8 @@ export class Links {
       onClose: () => this.inbound.delete(carrier),
     });
     // Whoever reaches us can be reached: do not wait for a back-off to end.
-    this.peers.get(node)?.control.dial();
+    this.peers.get(node)?.control.dialNow();
+    this.peers.get(node)?.entries.dialNow();
   }
 
   private receive(node: NodeId, purpose: ConnectionPurpose, carrier: Carrier, frame: Uint8Array): void {

@@ -104,6 +104,14 @@ export class PeerConnection {
     );
   }
 
+  /** The other side has just shown that it lives: a back-off that is under way ends. */
+  dialNow(): void {
+    this.retry?.cancel();
+    this.retry = undefined;
+    this.retryMs = retryMsMin;
+    this.dial();
+  }
+
   /** The connection is silent: it may be broken without anybody having said so. */
   reset(): void {
     this.carrier?.destroy();

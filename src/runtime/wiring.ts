@@ -46,6 +46,7 @@ export function gateHostOf(node: UnumNode): Omit<GateHost, "keyspace" | "admin" 
   return {
     clock: node.platform.clock,
     replica: (group) => node.groups.get(group),
+    isDiskFull: () => node.storage.full,
     forward: (call) => node.router.forward(call),
     watch: (call) => node.watch(call),
     leaderHint: (group) => node.announcements.hint(group),

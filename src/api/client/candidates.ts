@@ -18,7 +18,7 @@ export interface Candidate {
 }
 
 const retryMsFirst = 50;
-const retryMsMax = 2000;
+const retryMsMax = 500;
 
 /**
  * All addresses that the handle knows: those that it was given, and those of the members.
