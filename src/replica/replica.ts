@@ -32,7 +32,7 @@ const tailEntriesMax = 2_000;
  * persisted, sent, applied and answered.
  *
  * All methods are synchronous and mutate raft at once; their effects leave when the node calls
- * `process()` at the end of its turn, so that whatever a turn brought shares one write and one
+ * `drain()` and `apply()` at the end of its turn, so that whatever a turn brought shares one write and one
  * message per peer.
  */
 export class Replica {
@@ -128,7 +128,7 @@ export class Replica {
     return this.isLeader && this.appliedTerm === this.raft.term;
   }
 
-  /** Whether work waits for `process()`. */
+  /** Whether work waits for the end of a turn. */
   get hasWork(): boolean {
     return this.failure === undefined && (this.raft.hasReady || this.proposals.gathered || (this.applier.waiting && !this.installing));
   }
@@ -242,10 +242,10 @@ export class Replica {
   }
 
   /**
-   * Drains raft: queues writes, hands messages to the node, applies what is committed for at most
-   * `budgetMs`. The node calls `storage.flush()` afterwards. What is left keeps the replica dirty.
+   * Drains raft: queues writes and hands messages to the node, which calls `storage.flush()` and then
+   * `apply`, so that the disk works while this thread applies.
    */
-  process(budgetMs: number): void {
+  drain(): void {
     if (this.failure !== undefined) return;
     this.flushProposals();
     this.reads.ask(
@@ -254,7 +254,12 @@ export class Replica {
     );
     for (let ready = this.raft.takeReady(); ready !== undefined; ready = this.raft.takeReady()) this.handle(ready);
     this.noticeChanges();
-    if (!this.installing) this.apply(budgetMs);
+  }
+
+  /** Applies what is committed, for at most `budgetMs`. What is left keeps the replica dirty. */
+  apply(budgetMs: number): void {
+    if (this.failure !== undefined) return;
+    if (!this.installing) this.applyCommitted(budgetMs);
     if (this.hasWork) this.host.dirty(this);
   }
 
@@ -332,7 +337,7 @@ export class Replica {
     this.host.changed(this);
   }
 
-  private apply(budgetMs: number): void {
+  private applyCommitted(budgetMs: number): void {
     if (!this.applier.waiting) return;
     const { clock } = this.host;
     const deadline = clock.now() + budgetMs;

@@ -87,10 +87,9 @@ async function runRequests(environment: BenchEnvironment, plan: BenchPlan): Prom
   const value = prng.bytes(plan.valueSize);
   let tally = new Tally();
   let stopping = false;
-  const request = async (client: Client, turn: number): Promise<void> => {
+  const request = (client: Client, turn: number): Promise<unknown> => {
     const key = benchKey(prng.below(plan.keys));
-    if (plan.kind === "put" || (plan.kind === "mixed" && turn % 2 === 0)) await client.kv.put(key, value);
-    else await client.kv.get(key);
+    return plan.kind === "put" || (plan.kind === "mixed" && turn % 2 === 0) ? client.kv.put(key, value) : client.kv.get(key);
   };
   const slot = async (client: Client, first: number): Promise<void> => {
     for (let turn = first; !stopping; turn++) {
