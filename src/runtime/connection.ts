@@ -23,6 +23,8 @@ export interface ServerStream {
 
 export interface ConnectionHandlers {
   onRequest(call: Call): void;
+  /** This node had no room for a request; before its answer is sent. */
+  onRefused(): void;
   onClose(connection: ServerConnection): void;
 }
 
@@ -65,15 +67,20 @@ export class Call {
   }
 
   fail(error: UnumError): void {
+    if (this.open && (error.code === "OVERLOADED" || error.code === "OUT_OF_SPACE")) this.connection.refused();
+    this.answerError(error);
+  }
+
+  /** The answer of another node, passed on as it came: a refusal was counted there. */
+  relay(answer: Answer): void {
+    if (answer.ok) this.reply(answer.body);
+    else this.answerError(new UnumError(answer.error.code, answer.error.message, answer.error));
+  }
+
+  private answerError(error: UnumError): void {
     if (!this.open) return;
     this.open = false;
     this.connection.answer(this, undefined, error);
-  }
-
-  /** The answer of another node, passed on as it came. */
-  relay(answer: Answer): void {
-    if (answer.ok) this.reply(answer.body);
-    else this.fail(new UnumError(answer.error.code, answer.error.message, answer.error));
   }
 
   abandon(): void {
@@ -163,6 +170,10 @@ export class ServerConnection {
     else if (this.streams.size > limits.connectionStreamsMax)
       call.fail(new UnumError("OVERLOADED", `More than ${limits.connectionStreamsMax} streams are open on this connection.`));
     else this.handlers.onRequest(call);
+  }
+
+  refused(): void {
+    this.handlers.onRefused();
   }
 
   answer(call: Call, body: Uint8Array | undefined, error: UnumError | undefined): void {

@@ -62,6 +62,9 @@ export class Gate {
   accept(carrier: Carrier, principal: string): void {
     const connection: ServerConnection = new ServerConnection(carrier, principal, () => this.host.clock.now(), {
       onRequest: (call) => this.begin(call),
+      onRefused: () => {
+        this.counters.refused++;
+      },
       onClose: () => this.connections.delete(connection),
     });
     this.connections.add(connection);
@@ -191,10 +194,7 @@ export class Gate {
   wait(call: Call): void {
     call.retain();
     if (this.waiting.length < limits.connectionRequestsMax) this.waiting.push(call);
-    else {
-      this.counters.refused++;
-      call.fail(new UnumError("OVERLOADED", "Too many requests wait for a leader."));
-    }
+    else call.fail(new UnumError("OVERLOADED", "Too many requests wait for a leader."));
   }
 
   /** State of a group moved on here: stale reads that wait for it may run. */
