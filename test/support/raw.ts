@@ -1,5 +1,4 @@
 /** A connection that may say anything: bytes, frames, or nothing at all. */
-import { once } from "node:events";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import type { ClusterId, GroupId } from "../../src/base/index.ts";
@@ -43,11 +42,12 @@ export class RawConnection {
     });
   }
 
+  /** Fulfils when it is connected or was refused. */
   static async open(address: string): Promise<RawConnection> {
     const [host = "127.0.0.1", port = "0"] = address.split(":");
     const socket = connect({ host, port: Number(port) });
     const connection = new RawConnection(socket);
-    await once(socket, "connect");
+    await new Promise((resolve) => socket.once("connect", resolve).once("close", resolve));
     return connection;
   }
 
@@ -57,7 +57,7 @@ export class RawConnection {
     const { cluster, ...rest } = hello;
     connection.send(encodeHello({ ...nobody, ...rest, cluster: cluster as ClusterId | undefined }));
     while (connection.frames.length === 0 && !connection.closed)
-      await Promise.race([once(connection.socket, "data"), once(connection.socket, "close")]);
+      await new Promise((resolve) => connection.socket.once("data", resolve).once("close", resolve));
     return connection;
   }
 

@@ -1,0 +1,84 @@
+import { afterEach, expect, it } from "vitest";
+import { Writer } from "../../src/base/index.ts";
+import { decodeReply, encodePut } from "../../src/machine/index.ts";
+import { Method } from "../../src/wire/index.ts";
+import { ProcessCluster } from "../support/cluster.ts";
+import { RawConnection } from "../support/raw.ts";
+
+const MiB = 1024 * 1024;
+let cluster: ProcessCluster | undefined;
+afterEach(async () => {
+  await cluster?.close();
+  cluster = undefined;
+});
+
+interface Flood {
+  readonly counts: Map<string, number>;
+  stop(): Promise<void>;
+}
+
+/** Sends puts as fast as the socket takes them, whatever the answers say, until it is stopped. */
+async function flood(address: string, client: number): Promise<Flood> {
+  const connection = await RawConnection.greet(address);
+  const counts = new Map<string, number>();
+  const value = new Uint8Array(32 * 1024);
+  let running = true;
+  let sent = 0;
+  let answered = 0;
+  const send = async (): Promise<void> => {
+    while (running && !connection.closed) {
+      const writer = new Writer(value.length + 64);
+      encodePut(writer, 0n, 0, 0, `flood/${client}/${sent % 50}`, value);
+      sent++;
+      const taken = connection.post(Method.propose, 1, writer.take(), (answer) => {
+        answered++;
+        const reply = answer.ok ? decodeReply(answer.body) : undefined;
+        const code = answer.ok ? (reply?.ok === true ? "ok" : (reply?.code ?? "?")) : answer.error.code;
+        counts.set(code, (counts.get(code) ?? 0) + 1);
+      });
+      while (!taken && connection.socket.writableNeedDrain && !connection.closed) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  };
+  const done = send();
+  return {
+    counts,
+    stop: async () => {
+      running = false;
+      await done;
+      const end = performance.now() + 30_000;
+      while (answered < sent && !connection.closed && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(answered, "every request is answered").toBe(sent);
+      connection.close();
+    },
+  };
+}
+
+it("three clients that flood get OVERLOADED, memory stays bounded, others are served, and it ends with the flood", async () => {
+  cluster = await ProcessCluster.start({ nodes: 3 });
+  const leader = await cluster.leader();
+  const handle = await cluster.connect([leader], { pinned: true });
+  const floods = await Promise.all([1, 2, 3].map((client) => flood(leader.address, client)));
+  let worst = 0;
+  let served = 0;
+  const end = performance.now() + 6_000;
+  while (performance.now() < end) {
+    const [status] = await Promise.all([
+      handle.nodeStatus({ timeout: 10_000 }),
+      handle.kv.put("polite", served).then(
+        () => served++,
+        (error: unknown) => expect(error).toMatchObject({ code: expect.stringMatching(/OVERLOADED|TIMEOUT/) }),
+      ),
+    ]);
+    worst = Math.max(worst, status.memoryBytes);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await Promise.all(floods.map((each) => each.stop()));
+  const total = new Map<string, number>();
+  for (const { counts } of floods) for (const [code, count] of counts) total.set(code, (total.get(code) ?? 0) + count);
+  expect([...total.keys()].sort()).toEqual(["OVERLOADED", "ok"]);
+  expect(served).toBeGreaterThan(0);
+  expect(worst).toBeLessThan(1_000 * MiB);
+  expect(cluster.nodes.every((node) => node.isRunning)).toBe(true);
+  await handle.kv.put("polite", "afterwards");
+  expect((await handle.nodeStatus()).operations.refused).toBeGreaterThan(0);
+});
