@@ -1,4 +1,4 @@
-import { crc32, defaultGroup, isUnumError } from "../base/index.ts";
+import { crc32, defaultGroup, isUnumError, systemGroup } from "../base/index.ts";
 import type { Prng, UnumError } from "../base/index.ts";
 import type { Logger, Platform } from "../ports/index.ts";
 import type { Replica } from "../replica/index.ts";
@@ -262,6 +262,23 @@ export class Cluster {
       for (const replica of member.node?.groups.all() ?? []) if (replica.group === group) found.push({ member, replica });
     }
     return found;
+  }
+
+  /**
+   * Every member runs and every group counts only members: the earlier removals are done with. Removing
+   * the next one before that may take a group's majority away, and is not asked of the cluster.
+   */
+  isSettled(): boolean {
+    const live = this.live();
+    if ([...this.members.values()].some((member) => !member.removed && !live.includes(member))) return false;
+    for (const group of [systemGroup, defaultGroup]) {
+      const replicas = this.replicas(group).map(({ replica }) => replica);
+      const leader = replicas.find((replica) => replica.isLeader);
+      if (leader === undefined) return false;
+      const { learners, outgoing, voters } = leader.configuration;
+      if (![...voters, ...outgoing, ...learners].every((id) => replicas.some((replica) => replica.id === id))) return false;
+    }
+    return true;
   }
 
   /** Who waits for what: a line per node and replica. */

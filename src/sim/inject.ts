@@ -18,6 +18,7 @@ export class Injector {
   private readonly admin: UnumHandle;
   private readonly latencyUsMax: number;
   private healed = false;
+  private removing = false;
   /** Faults that hit somebody, by kind. */
   readonly hits = new Map<string, number>();
 
@@ -62,9 +63,7 @@ export class Injector {
         if (cluster.live().length < 7) cluster.addMember();
         return;
       case "remove-member":
-        if (cluster.live().length > 3)
-          this.ask(`remove ${target.name}`, () => this.admin.removeMember(target.name, { timeout: adminTimeoutMs }));
-        return;
+        return this.remove(target);
       case "slow-disk":
         target.disk.slowness = fault.factor;
         return this.later(fault.forMs, `fast disk of ${target.name}`, () => (target.disk.slowness = 1));
@@ -152,6 +151,16 @@ export class Injector {
     if (host.state !== "up") return;
     host.pause(how);
     this.later(forMs, `continue ${target.name}`, () => host.resume());
+  }
+
+  private remove(target: Member): void {
+    if (this.removing || this.cluster.live().length <= 3 || !this.cluster.isSettled()) return;
+    this.removing = true;
+    this.ask(`remove ${target.name}`, () =>
+      this.admin.removeMember(target.name, { timeout: adminTimeoutMs }).finally(() => {
+        this.removing = false;
+      }),
+    );
   }
 
   /** A request that may fail like any other: what matters is that it breaks nothing. */
