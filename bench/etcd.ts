@@ -34,12 +34,30 @@ export async function startEtcd(valueBytes: number): Promise<EtcdCluster> {
   for (let i = 1; i <= 3; i++) members.push({ name: `e${i}`, client: await freePort(), peer: await freePort() });
   const initial = members.map((member) => `${member.name}=http://127.0.0.1:${member.peer}`).join(",");
   const children: ChildProcess[] = members.map((member) =>
-    spawn("etcd", [
-      "--name", member.name, "--data-dir", join(folder, member.name), "--log-level", "error",
-      "--listen-client-urls", `http://127.0.0.1:${member.client}`, "--advertise-client-urls", `http://127.0.0.1:${member.client}`,
-      "--listen-peer-urls", `http://127.0.0.1:${member.peer}`, "--initial-advertise-peer-urls", `http://127.0.0.1:${member.peer}`,
-      "--initial-cluster", initial, "--initial-cluster-state", "new",
-    ], { stdio: "ignore" }),
+    spawn(
+      "etcd",
+      [
+        "--name",
+        member.name,
+        "--data-dir",
+        join(folder, member.name),
+        "--log-level",
+        "error",
+        "--listen-client-urls",
+        `http://127.0.0.1:${member.client}`,
+        "--advertise-client-urls",
+        `http://127.0.0.1:${member.client}`,
+        "--listen-peer-urls",
+        `http://127.0.0.1:${member.peer}`,
+        "--initial-advertise-peer-urls",
+        `http://127.0.0.1:${member.peer}`,
+        "--initial-cluster",
+        initial,
+        "--initial-cluster-state",
+        "new",
+      ],
+      { stdio: "ignore" },
+    ),
   );
   const close = async (): Promise<void> => {
     for (const child of children) await end(child);
@@ -51,9 +69,29 @@ export async function startEtcd(valueBytes: number): Promise<EtcdCluster> {
   await writeFile(putBody, grpc(Buffer.concat([field(1, key), field(2, Buffer.alloc(valueBytes, 120))])));
   await writeFile(getBody, grpc(field(1, key)));
   const leaderPort = await findLeader(members.map((member) => member.client));
-  const load = async (method: string, body: string, connections: number, streams: number, requests: number): Promise<{ perSecond: number; meanMs: number }> => {
+  const load = async (
+    method: string,
+    body: string,
+    connections: number,
+    streams: number,
+    requests: number,
+  ): Promise<{ perSecond: number; meanMs: number }> => {
     const url = `http://127.0.0.1:${leaderPort}/etcdserverpb.KV/${method}`;
-    const output = await run("h2load", ["-c", String(connections), "-m", String(streams), "-n", String(requests), "-d", body, "-H", "content-type: application/grpc", "-H", "te: trailers", url]);
+    const output = await run("h2load", [
+      "-c",
+      String(connections),
+      "-m",
+      String(streams),
+      "-n",
+      String(requests),
+      "-d",
+      body,
+      "-H",
+      "content-type: application/grpc",
+      "-H",
+      "te: trailers",
+      url,
+    ]);
     const perSecond = Number(/finished in [^,]+, ([\d.]+) req\/s/.exec(output)?.[1]);
     const mean = /time for request:\s+\S+\s+\S+\s+([\d.]+)(us|ms|s)/.exec(output);
     const unit = mean?.[2] === "us" ? 0.001 : mean?.[2] === "s" ? 1000 : 1;

@@ -48,5 +48,7 @@ export async function failover(kills: number): Promise<void> {
     await handle.close();
     await cluster.close();
   }
-  console.log(`leader killed ${kills} times at 2,000 puts/s: median pause ${median(pauses).toFixed(0)} ms, worst ${Math.max(...pauses).toFixed(0)} ms, ${failed} puts failed   [${pauses.map((pause) => pause.toFixed(0)).join(" ")}]`);
+  console.log(
+    `leader killed ${kills} times at 2,000 puts/s: median pause ${median(pauses).toFixed(0)} ms, worst ${Math.max(...pauses).toFixed(0)} ms, ${failed} puts failed   [${pauses.map((pause) => pause.toFixed(0)).join(" ")}]`,
+  );
 }

@@ -14,7 +14,9 @@ export async function idle(seconds: number): Promise<void> {
     await sleep(seconds * 1_000);
     const shares = cluster.nodes.map((node, index) => (processorMs(node.child.pid ?? 0) - (before[index] ?? 0)) / (seconds * 10));
     const memory = cluster.nodes.map((node) => residentBytes(node.child.pid ?? 0) / MiB);
-    console.log(`idle, three nodes: ${shares.map((share) => `${share.toFixed(2)} %`).join(", ")} of a core, ${memory.map((size) => `${size.toFixed(0)} MB`).join(", ")}`);
+    console.log(
+      `idle, three nodes: ${shares.map((share) => `${share.toFixed(2)} %`).join(", ")} of a core, ${memory.map((size) => `${size.toFixed(0)} MB`).join(", ")}`,
+    );
   } finally {
     await cluster.close();
   }
@@ -31,10 +33,14 @@ export async function million(keys: number): Promise<void> {
   try {
     const started = performance.now();
     let next = 0;
-    await Promise.all(Array.from({ length: inflight }, async () => {
-      while (next < keys) await put(next++);
-    }));
-    console.log(`${keys} keys loaded in ${((performance.now() - started) / 1000).toFixed(1)} s (${Math.round(keys / ((performance.now() - started) / 1000))} puts/s); resident ${memory()}`);
+    await Promise.all(
+      Array.from({ length: inflight }, async () => {
+        while (next < keys) await put(next++);
+      }),
+    );
+    console.log(
+      `${keys} keys loaded in ${((performance.now() - started) / 1000).toFixed(1)} s (${Math.round(keys / ((performance.now() - started) / 1000))} puts/s); resident ${memory()}`,
+    );
     await sleep(15_000);
     console.log(`at rest: ${memory()}`);
     await overwrite(put, keys, 20_000, 20, memory);
@@ -45,7 +51,13 @@ export async function million(keys: number): Promise<void> {
   }
 }
 
-async function overwrite(put: (index: number) => Promise<unknown>, keys: number, perSecond: number, seconds: number, memory: () => string): Promise<void> {
+async function overwrite(
+  put: (index: number) => Promise<unknown>,
+  keys: number,
+  perSecond: number,
+  seconds: number,
+  memory: () => string,
+): Promise<void> {
   const latencies: number[] = [];
   let failed = 0;
   const until = performance.now() + seconds * 1_000;
@@ -63,7 +75,9 @@ async function overwrite(put: (index: number) => Promise<unknown>, keys: number,
     await sleep(Math.max(0, 10 - (performance.now() - begun)));
   }
   latencies.sort((a, b) => a - b);
-  console.log(`overwriting at ${Math.round(latencies.length / seconds)} puts/s for ${seconds} s: p50 ${median(latencies).toFixed(1)} ms, slowest ${(latencies.at(-1) ?? 0).toFixed(0)} ms, ${failed} failed; resident ${memory()}`);
+  console.log(
+    `overwriting at ${Math.round(latencies.length / seconds)} puts/s for ${seconds} s: p50 ${median(latencies).toFixed(1)} ms, slowest ${(latencies.at(-1) ?? 0).toFixed(0)} ms, ${failed} failed; resident ${memory()}`,
+  );
 }
 
 async function restart(cluster: Awaited<ReturnType<typeof startUnum>>, handle: Awaited<ReturnType<typeof connect>>): Promise<void> {

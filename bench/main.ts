@@ -19,7 +19,9 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
 
 const wanted = process.argv.slice(2);
 const names = wanted.length > 0 ? wanted : Object.keys(parts);
-console.log(`node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown processor"}, ${new Date().toISOString().slice(0, 10)}`);
+console.log(
+  `node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown processor"}, ${new Date().toISOString().slice(0, 10)}`,
+);
 for (const name of names) {
   const part = parts[name];
   if (part === undefined) {

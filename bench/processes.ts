@@ -70,8 +70,19 @@ export async function startUnum(count = 3): Promise<UnumCluster> {
     const name = `n${index + 1}`;
     const data = join(folder, name);
     const address = `127.0.0.1:${port}`;
-    const launch = (): ChildProcess => spawn(process.execPath, [program, "start", "--name", name, "--data", data, "--listen", address, "--seeds", seeds, "--log", "warn"], { stdio: ["ignore", "ignore", "inherit"] });
-    const node: UnumNodeProcess = { name, data, address, child: launch(), restart: () => { node.child = launch(); } };
+    const launch = (): ChildProcess =>
+      spawn(process.execPath, [program, "start", "--name", name, "--data", data, "--listen", address, "--seeds", seeds, "--log", "warn"], {
+        stdio: ["ignore", "ignore", "inherit"],
+      });
+    const node: UnumNodeProcess = {
+      name,
+      data,
+      address,
+      child: launch(),
+      restart: () => {
+        node.child = launch();
+      },
+    };
     return node;
   });
   const endpoints = nodes.map((node) => `unum://${node.address}`);

@@ -14,7 +14,20 @@ const valueBytes = 256;
 
 async function unumBench(endpoints: readonly string[], kind: "put" | "get", inflight: number, seconds: number): Promise<BenchOutput> {
   const endpoint = endpoints.map((url) => url.replace("unum://", "")).join(",");
-  const args = [program, "bench", kind, "--endpoint", endpoint, "--inflight", String(inflight), "--value-size", String(valueBytes), "--seconds", String(seconds), "--json"];
+  const args = [
+    program,
+    "bench",
+    kind,
+    "--endpoint",
+    endpoint,
+    "--inflight",
+    String(inflight),
+    "--value-size",
+    String(valueBytes),
+    "--seconds",
+    String(seconds),
+    "--json",
+  ];
   return JSON.parse(await run(process.execPath, args)) as BenchOutput;
 }
 
@@ -45,7 +58,12 @@ export async function throughput(rounds: number, seconds: number): Promise<void>
   }
 }
 
-function report(kind: string, inflight: number, ours: readonly BenchOutput[], theirs: readonly { perSecond: number; meanMs: number }[]): void {
+function report(
+  kind: string,
+  inflight: number,
+  ours: readonly BenchOutput[],
+  theirs: readonly { perSecond: number; meanMs: number }[],
+): void {
   const mine = median(ours.map((output) => output.opsPerSecond));
   const p50 = median(ours.map((output) => output.p50Ms));
   const p99 = median(ours.map((output) => output.p99Ms));

@@ -1,5 +1,14 @@
 import { limits, MalformedBytes, Reader } from "../base/index.ts";
-import { decodeCommand, envelopeBytes, errorReply, Kind, PutFlag, type Command, type KeyRange, type TxnOperation } from "./commands/index.ts";
+import {
+  decodeCommand,
+  envelopeBytes,
+  errorReply,
+  Kind,
+  PutFlag,
+  type Command,
+  type KeyRange,
+  type TxnOperation,
+} from "./commands/index.ts";
 import { featureLevelMax } from "./features.ts";
 import { u32At } from "./keys.ts";
 import { checkDuplicates, checkTxnSize } from "./kv/duplicates.ts";
@@ -11,7 +20,8 @@ import { UpgradeRequired } from "./types.ts";
  * itself because the limit is a node's. Undefined: propose it. Otherwise the reply to give.
  */
 export function checkKeyspaceCommand(command: Uint8Array): Uint8Array | undefined {
-  if (command.length > limits.requestBytesMax) return errorReply("TOO_LARGE", `a request of ${command.length} bytes; ${limits.requestBytesMax} are allowed`);
+  if (command.length > limits.requestBytesMax)
+    return errorReply("TOO_LARGE", `a request of ${command.length} bytes; ${limits.requestBytesMax} are allowed`);
   if (command.length <= envelopeBytes) return errorReply("MALFORMED", "the bytes are too short for a command");
   const flags = command[envelopeBytes + 1] ?? 0;
   if (command[envelopeBytes] === Kind.put && (flags & ~PutFlag.known) === 0) return checkPutBytes(command, envelopeBytes + 2, flags);
@@ -30,13 +40,16 @@ function checkPutBytes(command: Uint8Array, bodyAt: number, flags: number): Uint
   const at = bodyAt + ((flags & PutFlag.lease) === 0 ? 0 : 8);
   const keyLength = at + 4 <= command.length ? u32At(command, at) : 0;
   const valueAt = at + 8 + keyLength;
-  if (valueAt > command.length || valueAt + u32At(command, valueAt - 4) !== command.length) return errorReply("MALFORMED", "a put ends elsewhere than it says");
+  if (valueAt > command.length || valueAt + u32At(command, valueAt - 4) !== command.length)
+    return errorReply("MALFORMED", "a put ends elsewhere than it says");
   const refused = checkKeyLength(keyLength);
   return refused === undefined ? undefined : errorReply(refused.code, refused.message);
 }
 
 function checkKeyLength(length: number): Refusal | undefined {
-  return length >= 1 && length <= limits.keyBytesMax ? undefined : refusal("INVALID_KEY", `a key has 1 to ${limits.keyBytesMax} bytes, not ${length}`);
+  return length >= 1 && length <= limits.keyBytesMax
+    ? undefined
+    : refusal("INVALID_KEY", `a key has 1 to ${limits.keyBytesMax} bytes, not ${length}`);
 }
 
 function checkRangeKeys(range: KeyRange): Refusal | undefined {
@@ -51,7 +64,8 @@ function refuseAtGate(command: Command): Refusal | undefined {
     case "txn":
       return checkTxnSize(command) ?? checkTxnKeys(command) ?? checkDuplicates(command);
     case "activate":
-      if (command.featureLevel > featureLevelMax) return refusal("UNSUPPORTED", `this node does not know feature level ${command.featureLevel}`);
+      if (command.featureLevel > featureLevelMax)
+        return refusal("UNSUPPORTED", `this node does not know feature level ${command.featureLevel}`);
       return undefined;
     default:
       return undefined;

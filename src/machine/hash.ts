@@ -40,7 +40,7 @@ export class Mixer {
   word(word: number): void {
     const low = Math.imul(this.low ^ word, 0xcc9e2d51);
     this.low = (low << 15) | (low >>> 17);
-    this.high = (Math.imul(this.high + word, 0x1b873593) ^ low) + ((this.high << 7) | (this.high >>> 25)) | 0;
+    this.high = ((Math.imul(this.high + word, 0x1b873593) ^ low) + ((this.high << 7) | (this.high >>> 25))) | 0;
   }
 
   /** A safe integer. */
@@ -72,7 +72,7 @@ export class Mixer {
       const word = view.getInt32(at, true);
       low = Math.imul(low ^ word, 0xcc9e2d51);
       low = (low << 15) | (low >>> 17);
-      high = (Math.imul(high + word, 0x1b873593) ^ low) + ((high << 7) | (high >>> 25)) | 0;
+      high = ((Math.imul(high + word, 0x1b873593) ^ low) + ((high << 7) | (high >>> 25))) | 0;
     }
     this.low = low;
     this.high = high;

@@ -1,6 +1,14 @@
 import { MalformedBytes, Reader, Writer } from "../base/index.ts";
 import {
-  decodeCommand, decodeQuery, encodeReply, errorReply, Kind, Status, type Command, type Query, type ReplyResult,
+  decodeCommand,
+  decodeQuery,
+  encodeReply,
+  errorReply,
+  Kind,
+  Status,
+  type Command,
+  type Query,
+  type ReplyResult,
 } from "./commands/index.ts";
 import { Hash, type Mixer } from "./hash.ts";
 import { KeyReader, u32At } from "./keys.ts";
@@ -9,7 +17,16 @@ import { pageBytesMax, writeEntry, writeRange } from "./kv/range.ts";
 import { freezeKv, restoreKv } from "./kv/snapshot.ts";
 import { defaultSettings, KvState, type KvSettings } from "./kv/state.ts";
 import {
-  checkPath, checkPut, checkQuota, checkRange, choosePath, executeDelete, executePath, executePut, readsOnly, type Growth,
+  checkPath,
+  checkPut,
+  checkQuota,
+  checkRange,
+  choosePath,
+  executeDelete,
+  executePath,
+  executePut,
+  readsOnly,
+  type Growth,
 } from "./kv/txn.ts";
 import { WatchHub } from "./kv/watch.ts";
 import { LeaseCommands } from "./lease/commands.ts";
@@ -21,7 +38,13 @@ import { SessionMachine, SessionRestorer, type InnerMachine } from "./session/ma
 import { plainReply, type SessionTable } from "./session/table.ts";
 import { Section, type SectionSource } from "./snapshot.ts";
 import {
-  UpgradeRequired, type ApplyMeta, type LeaderTime, type LeaseMachine, type MachineFactory, type WatchableMachine, type Watcher,
+  UpgradeRequired,
+  type ApplyMeta,
+  type LeaderTime,
+  type LeaseMachine,
+  type MachineFactory,
+  type WatchableMachine,
+  type Watcher,
 } from "./types.ts";
 
 /** What a keyspace begins with; later `configure` decides, so that all replicas agree. */
@@ -201,7 +224,11 @@ export class Keyspace implements InnerMachine {
     return writer.cut();
   }
 
-  private describe(query: Exclude<Query, { readonly kind: "range" | "txn" }>, sessions: number, featureLevel: number): ReplyResult | Refusal {
+  private describe(
+    query: Exclude<Query, { readonly kind: "range" | "txn" }>,
+    sessions: number,
+    featureLevel: number,
+  ): ReplyResult | Refusal {
     const { kv } = this;
     switch (query.kind) {
       case "lease":
@@ -214,8 +241,15 @@ export class Keyspace implements InnerMachine {
         return {
           kind: "summary",
           summary: {
-            revision: kv.revision, compactRevision: this.compactRevision, keys: kv.live.size, bytes: kv.liveBytes, maxBytes: kv.settings.maxBytes,
-            leases: this.leases.count, sessions, watchers: this.countWatchers(), featureLevel,
+            revision: kv.revision,
+            compactRevision: this.compactRevision,
+            keys: kv.live.size,
+            bytes: kv.liveBytes,
+            maxBytes: kv.settings.maxBytes,
+            leases: this.leases.count,
+            sessions,
+            watchers: this.countWatchers(),
+            featureLevel,
           },
         };
     }
@@ -293,6 +327,9 @@ export function keyspaceFactory(options: KeyspaceOptions = {}): { create(): Keys
   return {
     create: () => new KeyspaceMachine(new Keyspace(options)),
     restore: () =>
-      new SessionRestorer<Keyspace, KeyspaceMachine>(new Keyspace(options), (inner, sessions, level) => new KeyspaceMachine(inner, sessions, level)),
+      new SessionRestorer<Keyspace, KeyspaceMachine>(
+        new Keyspace(options),
+        (inner, sessions, level) => new KeyspaceMachine(inner, sessions, level),
+      ),
   };
 }

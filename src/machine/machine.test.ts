@@ -2,7 +2,16 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { limits, MalformedBytes, Prng, Reader } from "../base/index.ts";
 import {
-  commandBytes, decodeCommand, decodePutRevision, decodeReply, envelopeBytes, Kind, queryBytes, type Command, type Envelope, type Operation,
+  commandBytes,
+  decodeCommand,
+  decodePutRevision,
+  decodeReply,
+  envelopeBytes,
+  Kind,
+  queryBytes,
+  type Command,
+  type Envelope,
+  type Operation,
 } from "./commands/index.ts";
 import { checkKeyspaceCommand } from "./gate.ts";
 import { keyspaceFactory, type KeyspaceMachine } from "./keyspace.ts";
@@ -17,42 +26,54 @@ function put(key: string, value: Uint8Array = none): Extract<Operation, { kind: 
 }
 
 describe("arbitrary bytes", () => {
-  const body = fc.tuple(
-    fc.constantFrom(...Object.values(Kind), 0, 200), fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.array(fc.constantFrom(0, 0, 0, 1, 2, 97), { maxLength: 60 })),
-  ).map(([kind, rest]) => Uint8Array.of(...new Uint8Array(envelopeBytes), kind, ...rest));
+  const body = fc
+    .tuple(
+      fc.constantFrom(...Object.values(Kind), 0, 200),
+      fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.array(fc.constantFrom(0, 0, 0, 1, 2, 97), { maxLength: 60 })),
+    )
+    .map(([kind, rest]) => Uint8Array.of(...new Uint8Array(envelopeBytes), kind, ...rest));
 
   it("are answered by apply with an error reply, or stop the group as a newer build's; nothing else is thrown", () => {
     const machine = keyspaceFactory().create();
     let index = 0;
-    fc.assert(fc.property(fc.oneof(body, fc.uint8Array({ maxLength: 60 })), (bytes) => {
-      const before = machine.hash();
-      try {
-        decodeReply(machine.apply(bytes, { ...meta, index: ++index }));
-      } catch (error) {
-        expect(error).toBeInstanceOf(UpgradeRequired);
-        expect(machine.hash()).toBe(before);
-      }
-    }), { numRuns: 3000 });
+    fc.assert(
+      fc.property(fc.oneof(body, fc.uint8Array({ maxLength: 60 })), (bytes) => {
+        const before = machine.hash();
+        try {
+          decodeReply(machine.apply(bytes, { ...meta, index: ++index }));
+        } catch (error) {
+          expect(error).toBeInstanceOf(UpgradeRequired);
+          expect(machine.hash()).toBe(before);
+        }
+      }),
+      { numRuns: 3000 },
+    );
   });
 
   it("that the gate lets through never stop the group and are never malformed to apply", () => {
-    fc.assert(fc.property(body, (bytes) => {
-      if (checkKeyspaceCommand(bytes) !== undefined) return;
-      const reply = decodeReply(keyspaceFactory().create().apply(bytes, meta));
-      if (!reply.ok) expect(reply.code).not.toBe("MALFORMED");
-    }), { numRuns: 3000 });
+    fc.assert(
+      fc.property(body, (bytes) => {
+        if (checkKeyspaceCommand(bytes) !== undefined) return;
+        const reply = decodeReply(keyspaceFactory().create().apply(bytes, meta));
+        if (!reply.ok) expect(reply.code).not.toBe("MALFORMED");
+      }),
+      { numRuns: 3000 },
+    );
   });
 
   it("as a query or a watch request are refused without harm", () => {
     const machine = keyspaceFactory().create();
-    fc.assert(fc.property(fc.tuple(fc.constantFrom(3, 4, 32, 33, 34, 35, 77), fc.uint8Array({ maxLength: 50 })), ([kind, rest]) => {
-      decodeReply(machine.query(Uint8Array.of(kind, ...rest)));
-      try {
-        machine.watch(rest, () => undefined).cancel();
-      } catch (error) {
-        expect(error instanceof MalformedBytes || error instanceof UpgradeRequired).toBe(true);
-      }
-    }), { numRuns: 2000 });
+    fc.assert(
+      fc.property(fc.tuple(fc.constantFrom(3, 4, 32, 33, 34, 35, 77), fc.uint8Array({ maxLength: 50 })), ([kind, rest]) => {
+        decodeReply(machine.query(Uint8Array.of(kind, ...rest)));
+        try {
+          machine.watch(rest, () => undefined).cancel();
+        } catch (error) {
+          expect(error instanceof MalformedBytes || error instanceof UpgradeRequired).toBe(true);
+        }
+      }),
+      { numRuns: 2000 },
+    );
     expect(machine.revision).toBe(1);
   });
 });
@@ -76,10 +97,14 @@ describe("the gate", () => {
     const many = Array.from({ length: limits.transactionOperationsMax }, (_, at) => put(`k${at}`));
     expect(refusalOf({ kind: "txn", compare: [], success: many, failure: [] })).toBe(undefined);
     expect(refusalOf({ kind: "txn", compare: [], success: [...many, put("one more")], failure: [] })).toBe("INVALID_ARGUMENT");
-    expect(refusalOf({ kind: "txn", compare: [], success: [{ kind: "txn", compare: [], success: many, failure: [] }], failure: [] })).toBe("INVALID_ARGUMENT");
+    expect(refusalOf({ kind: "txn", compare: [], success: [{ kind: "txn", compare: [], success: many, failure: [] }], failure: [] })).toBe(
+      "INVALID_ARGUMENT",
+    );
     expect(refusalOf({ kind: "txn", compare: [], success: [put("k".repeat(5000))], failure: [] })).toBe("INVALID_KEY");
     expect(refusalOf({ kind: "txn", compare: [], success: [put("a"), put("a")], failure: [] })).toBe("DUPLICATE_KEY");
-    expect(refusalOf({ kind: "txn", compare: [], success: [{ kind: "enqueue", queue: "q", payload: none }], failure: [] })).toBe("UNSUPPORTED");
+    expect(refusalOf({ kind: "txn", compare: [], success: [{ kind: "enqueue", queue: "q", payload: none }], failure: [] })).toBe(
+      "UNSUPPORTED",
+    );
   });
 
   it("refuses a command with a kind or a flag of a newer build, which would stop the group", () => {
@@ -104,7 +129,11 @@ describe("snapshots", () => {
   function filled(): KeyspaceMachine {
     const machine = keyspaceFactory().create();
     machine.apply(commandBytes({ kind: "session-open" }), meta);
-    for (let i = 0; i < 50; i++) machine.apply(commandBytes(put(`k${i % 20}`, Uint8Array.of(i)), { session: 1n, sequence: i + 1, floor: 1 }), { ...meta, index: i + 2 });
+    for (let i = 0; i < 50; i++)
+      machine.apply(commandBytes(put(`k${i % 20}`, Uint8Array.of(i)), { session: 1n, sequence: i + 1, floor: 1 }), {
+        ...meta,
+        index: i + 2,
+      });
     return machine;
   }
 
@@ -154,11 +183,14 @@ describe("snapshots", () => {
 });
 
 describe("sessions", () => {
-  const inSession = (sequence: number, floor: number, command: Command = put("k")): Uint8Array => commandBytes(command, { session: 1n, sequence, floor });
+  const inSession = (sequence: number, floor: number, command: Command = put("k")): Uint8Array =>
+    commandBytes(command, { session: 1n, sequence, floor });
 
   function opened(): KeyspaceMachine {
     const machine = keyspaceFactory().create();
-    expect(decodeReply(machine.apply(commandBytes({ kind: "session-open" }), meta))).toMatchObject({ result: { kind: "session", session: 1n } });
+    expect(decodeReply(machine.apply(commandBytes({ kind: "session-open" }), meta))).toMatchObject({
+      result: { kind: "session", session: 1n },
+    });
     return machine;
   }
 
@@ -226,7 +258,10 @@ describe("sessions", () => {
       expect(copy.apply(bytes, { ...meta, timestamp })).toEqual(machine.apply(bytes, { ...meta, timestamp }));
       expect(copy.hash()).toBe(machine.hash());
     }
-    expect(decodeReply(machine.apply(inSession(3, 1), { ...meta, timestamp: 4000 + 3 * limits.sessionIdleMs }))).toMatchObject({ ok: false, code: "SESSION_EXPIRED" });
+    expect(decodeReply(machine.apply(inSession(3, 1), { ...meta, timestamp: 4000 + 3 * limits.sessionIdleMs }))).toMatchObject({
+      ok: false,
+      code: "SESSION_EXPIRED",
+    });
   });
 });
 
@@ -236,8 +271,18 @@ describe("queries", () => {
     for (let i = 0; i < 12; i++) machine.apply(commandBytes(put(`k${i}`, new Uint8Array(500_000))), { ...meta, index: i + 1 });
     const range = (limit: number): Uint8Array =>
       queryBytes({
-        kind: "range", key: "k", end: "l", revision: 0, limit, sort: undefined, keysOnly: false, countOnly: false,
-        minModRevision: 0, maxModRevision: 0, minCreateRevision: 0, maxCreateRevision: 0,
+        kind: "range",
+        key: "k",
+        end: "l",
+        revision: 0,
+        limit,
+        sort: undefined,
+        keysOnly: false,
+        countOnly: false,
+        minModRevision: 0,
+        maxModRevision: 0,
+        minCreateRevision: 0,
+        maxCreateRevision: 0,
       });
     expect(decodeReply(machine.query(range(0)))).toMatchObject({ ok: false, code: "TOO_LARGE" });
     const page = decodeReply(machine.query(range(1000)));
@@ -249,10 +294,20 @@ describe("queries", () => {
     const machine = keyspaceFactory().create();
     machine.apply(commandBytes(put("k", Uint8Array.of(1, 2))), meta);
     const get = queryBytes({
-      kind: "range", key: "k", end: "", revision: 0, limit: 0, sort: undefined, keysOnly: false, countOnly: false,
-      minModRevision: 0, maxModRevision: 0, minCreateRevision: 0, maxCreateRevision: 0,
+      kind: "range",
+      key: "k",
+      end: "",
+      revision: 0,
+      limit: 0,
+      sort: undefined,
+      keysOnly: false,
+      countOnly: false,
+      minModRevision: 0,
+      maxModRevision: 0,
+      minCreateRevision: 0,
+      maxCreateRevision: 0,
     });
-    const limited = queryBytes({ ...(decodeQueryOf(get)), limit: 5 });
+    const limited = queryBytes({ ...decodeQueryOf(get), limit: 5 });
     expect(machine.query(get)).toEqual(machine.query(limited));
   });
 });

@@ -4,8 +4,18 @@ import { keyspaceFactory, type KeyspaceMachine } from "./keyspace.ts";
 import { rebaseKeyspace, rebaseRevisions } from "./rebase.ts";
 
 const range = {
-  kind: "range", key: "\0", end: "\0", revision: 0, limit: 0, sort: undefined, keysOnly: true, countOnly: false,
-  minModRevision: 0, maxModRevision: 0, minCreateRevision: 0, maxCreateRevision: 0,
+  kind: "range",
+  key: "\0",
+  end: "\0",
+  revision: 0,
+  limit: 0,
+  sort: undefined,
+  keysOnly: true,
+  countOnly: false,
+  minModRevision: 0,
+  maxModRevision: 0,
+  minCreateRevision: 0,
+  maxCreateRevision: 0,
 } as const;
 
 function keysOf(machine: KeyspaceMachine): readonly string[] {
@@ -18,8 +28,18 @@ describe("a keyspace in a restored cluster", () => {
     const machine = keyspaceFactory({ maxBytes: 10_000 }).create();
     let index = 0;
     const tell = (target: KeyspaceMachine, command: Command, session = 0n): ReturnType<typeof decodeReply> =>
-      decodeReply(target.apply(commandBytes(command, { session, sequence: 1, floor: 1 }), { index: ++index, position: 0, term: 1, timestamp: 1000 }));
-    const put = (key: string, lease = 0n): Command => ({ kind: "put", key, value: new Uint8Array(3), lease, previous: false, ignoreValue: false, ignoreLease: false });
+      decodeReply(
+        target.apply(commandBytes(command, { session, sequence: 1, floor: 1 }), { index: ++index, position: 0, term: 1, timestamp: 1000 }),
+      );
+    const put = (key: string, lease = 0n): Command => ({
+      kind: "put",
+      key,
+      value: new Uint8Array(3),
+      lease,
+      previous: false,
+      ignoreValue: false,
+      ignoreLease: false,
+    });
     tell(machine, { kind: "session-open" });
     tell(machine, { kind: "lease-grant", lease: 5n, ttlMs: 60_000 });
     tell(machine, put("a"));

@@ -19,7 +19,16 @@ export function rebaseKeyspace(machine: KeyspaceMachine): KeyspaceMachine {
   for (const cursor = kv.live.cursor(""); cursor.key !== undefined && cursor.value !== undefined; cursor.next()) {
     const handle = cursor.value;
     if (records.leaseLow(handle) !== 0 || records.leaseHigh(handle) !== 0) continue;
-    fresh.kv.restore(cursor.key, records.createRevision(handle), records.modRevision(handle), records.version(handle), 0, 0, records.value(handle), false);
+    fresh.kv.restore(
+      cursor.key,
+      records.createRevision(handle),
+      records.modRevision(handle),
+      records.version(handle),
+      0,
+      0,
+      records.value(handle),
+      false,
+    );
   }
   return new KeyspaceMachine(fresh, undefined, machine.featureLevel);
 }

@@ -1,8 +1,17 @@
 import { Writer } from "../base/index.ts";
 import type { GoldenCommand } from "../../tools/golden.ts";
 import {
-  commandBytes, decodeReply, decodeWatchChange, encodeWatchRequest, queryBytes, type Command, type Compare, type KeyValue, type Operation,
-  type OperationResult, type Reply,
+  commandBytes,
+  decodeReply,
+  decodeWatchChange,
+  encodeWatchRequest,
+  queryBytes,
+  type Command,
+  type Compare,
+  type KeyValue,
+  type Operation,
+  type OperationResult,
+  type Reply,
 } from "./commands/index.ts";
 import { keyspaceFactory, type KeyspaceMachine, type KeyspaceOptions } from "./keyspace.ts";
 import type { LeaderTime, Watcher } from "./types.ts";
@@ -29,7 +38,11 @@ function endOf(command: GoldenCommand, key: string): string {
 
 function parseWords(line: string): { words: string[]; option: (name: string) => string | undefined; has: (name: string) => boolean } {
   const words = line.trim().split(/\s+/);
-  return { words, option: (name) => words.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1), has: (name) => words.includes(name) };
+  return {
+    words,
+    option: (name) => words.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1),
+    has: (name) => words.includes(name),
+  };
 }
 
 /** One operation of a transaction's body: the words of the command of the same name. */
@@ -40,15 +53,30 @@ function parseOperation(line: string, nested: readonly string[]): Operation {
   const end = has("prefix") ? after(key) : has("from-key") ? "\0" : (option("end") ?? "");
   if (verb === "put") {
     return {
-      kind: "put", key, value: has("ignore-value") ? none : bytesOf(value), lease: BigInt(option("lease") ?? 0), previous: has("previous"),
-      ignoreValue: has("ignore-value"), ignoreLease: has("ignore-lease"),
+      kind: "put",
+      key,
+      value: has("ignore-value") ? none : bytesOf(value),
+      lease: BigInt(option("lease") ?? 0),
+      previous: has("previous"),
+      ignoreValue: has("ignore-value"),
+      ignoreLease: has("ignore-lease"),
     };
   }
   if (verb === "delete") return { kind: "delete", key, end, previous: has("previous") };
   if (verb === "range") {
     return {
-      kind: "range", key, end, revision: Number(option("revision") ?? 0), limit: Number(option("limit") ?? 0), sort: undefined, keysOnly: has("keys-only"),
-      countOnly: has("count-only"), minModRevision: 0, maxModRevision: 0, minCreateRevision: 0, maxCreateRevision: 0,
+      kind: "range",
+      key,
+      end,
+      revision: Number(option("revision") ?? 0),
+      limit: Number(option("limit") ?? 0),
+      sort: undefined,
+      keysOnly: has("keys-only"),
+      countOnly: has("count-only"),
+      minModRevision: 0,
+      maxModRevision: 0,
+      minCreateRevision: 0,
+      maxCreateRevision: 0,
     };
   }
   if (verb === "enqueue") return { kind: "enqueue", queue: key, payload: bytesOf(value) };
@@ -62,11 +90,17 @@ const relations = { "=": "equal", "!=": "not-equal", ">": "greater", "<": "less"
 function parseCompare(line: string): Compare {
   const { words, has, option } = parseWords(line);
   const [target = "", key = "", relation = "", operand = ""] = words;
-  if (target !== "version" && target !== "create" && target !== "mod" && target !== "value" && target !== "lease") throw new Error(`no target ${target}`);
+  if (target !== "version" && target !== "create" && target !== "mod" && target !== "value" && target !== "lease")
+    throw new Error(`no target ${target}`);
   const isNumber = target !== "value" && target !== "lease";
   return {
-    target, key, end: has("prefix") ? after(key) : (option("end") ?? ""), relation: relations[relation as keyof typeof relations],
-    number: isNumber ? Number(operand) : 0, lease: target === "lease" ? BigInt(operand) : 0n, value: target === "value" ? bytesOf(operand) : none,
+    target,
+    key,
+    end: has("prefix") ? after(key) : (option("end") ?? ""),
+    relation: relations[relation as keyof typeof relations],
+    number: isNumber ? Number(operand) : 0,
+    lease: target === "lease" ? BigInt(operand) : 0n,
+    value: target === "value" ? bytesOf(operand) : none,
   };
 }
 
@@ -98,15 +132,23 @@ function describeResult(result: OperationResult, indent: string): string {
     case "delete":
       return [`${indent}deleted ${result.deleted}`, ...result.previous.map((entry) => `${indent}  was ${describeEntry(entry)}`)].join("\n");
     case "range":
-      return [`${indent}${result.count} keys${result.more ? ", more" : ""}`, ...result.entries.map((entry) => `${indent}  ${describeEntry(entry)}`)].join("\n");
+      return [
+        `${indent}${result.count} keys${result.more ? ", more" : ""}`,
+        ...result.entries.map((entry) => `${indent}  ${describeEntry(entry)}`),
+      ].join("\n");
     default:
-      return [`${indent}${result.succeeded ? "then" : "else"}`, ...result.results.map((inner) => describeResult(inner, `${indent}  `))].join("\n");
+      return [
+        `${indent}${result.succeeded ? "then" : "else"}`,
+        ...result.results.map((inner) => describeResult(inner, `${indent}  `)),
+      ].join("\n");
   }
 }
 
 export function describeReply(reply: Reply): string {
   if (!reply.ok) {
-    const details = Object.entries(reply.details).map(([name, value]) => ` ${name}=${value}`).join("");
+    const details = Object.entries(reply.details)
+      .map(([name, value]) => ` ${name}=${value}`)
+      .join("");
     return `revision ${reply.revision}: ${reply.code}: ${reply.message}${details === "" ? "" : ` (${details.trim()})`}`;
   }
   const { result } = reply;
@@ -126,7 +168,12 @@ export function describeReply(reply: Reply): string {
     case "hash":
       return `${head}hash of 16 digits, compacted ${result.compactRevision}`;
     case "summary":
-      return head + Object.entries(result.summary).map(([name, value]) => `${name}=${value}`).join(" ");
+      return (
+        head +
+        Object.entries(result.summary)
+          .map(([name, value]) => `${name}=${value}`)
+          .join(" ")
+      );
     default:
       return head + result.kind;
   }
@@ -162,7 +209,11 @@ export class KeyspaceScript {
     if (verb in asks) return describeReply(decodeReply(this.machine.query(queryBytes((asks[verb] as Ask)(command)))));
     switch (verb) {
       case "keyspace":
-        this.options = { maxBytes: command.number("max-bytes"), historyMs: command.number("history-ms"), historyBytes: command.number("history-bytes") };
+        this.options = {
+          maxBytes: command.number("max-bytes"),
+          historyMs: command.number("history-ms"),
+          historyBytes: command.number("history-bytes"),
+        };
         this.machine = keyspaceFactory(this.options).create();
         return "";
       case "bytes":
@@ -250,7 +301,12 @@ export class KeyspaceScript {
     const key = command.word(1, "a key");
     const writer = new Writer();
     encodeWatchRequest(writer, {
-      key, end: endOf(command, key), from: command.number("from", 0), previous: command.has("previous"), noPut: command.has("no-put"), noDelete: command.has("no-delete"),
+      key,
+      end: endOf(command, key),
+      from: command.number("from", 0),
+      previous: command.has("previous"),
+      noPut: command.has("no-put"),
+      noDelete: command.has("no-delete"),
     });
     const watcher = this.machine.watch(writer.take(), () => this.told.push(name));
     this.watchers.set(name, watcher);
@@ -287,11 +343,21 @@ const makers: Readonly<Record<string, Maker>> = {
   put: (command) => {
     const [key = "", value = ""] = command.words.filter((word) => !["previous", "ignore-value", "ignore-lease"].includes(word));
     return {
-      kind: "put", key, value: command.text("size") === undefined ? bytesOf(value) : new Uint8Array(command.number("size", 0)),
-      lease: BigInt(command.text("lease") ?? 0), previous: command.has("previous"), ignoreValue: command.has("ignore-value"), ignoreLease: command.has("ignore-lease"),
+      kind: "put",
+      key,
+      value: command.text("size") === undefined ? bytesOf(value) : new Uint8Array(command.number("size", 0)),
+      lease: BigInt(command.text("lease") ?? 0),
+      previous: command.has("previous"),
+      ignoreValue: command.has("ignore-value"),
+      ignoreLease: command.has("ignore-lease"),
     };
   },
-  delete: (command) => ({ kind: "delete", key: command.words[0] ?? "", end: endOf(command, command.words[0] ?? ""), previous: command.has("previous") }),
+  delete: (command) => ({
+    kind: "delete",
+    key: command.words[0] ?? "",
+    end: endOf(command, command.words[0] ?? ""),
+    previous: command.has("previous"),
+  }),
   txn: (command) => parseTxn(command.body.split("\n")),
   compact: (command) => ({ kind: "compact", revision: Number(command.word(0, "a revision")) }),
   grant: (command) => ({ kind: "lease-grant", lease: BigInt(command.text("lease") ?? 0), ttlMs: command.number("ttl", 5000) }),
@@ -301,7 +367,10 @@ const makers: Readonly<Record<string, Maker>> = {
   checkpoint: () => ({ kind: "checkpoint" }),
   activate: (command) => ({ kind: "activate", featureLevel: Number(command.word(0, "a level")) }),
   configure: (command) => ({
-    kind: "configure", maxBytes: command.number("max-bytes", 0), historyMs: command.number("history-ms", 0), historyBytes: command.number("history-bytes", 0),
+    kind: "configure",
+    maxBytes: command.number("max-bytes", 0),
+    historyMs: command.number("history-ms", 0),
+    historyBytes: command.number("history-bytes", 0),
   }),
 };
 
@@ -309,11 +378,18 @@ function rangeOf(command: GoldenCommand): Extract<Operation, { kind: "range" }> 
   const [target, order] = command.list("sort");
   const key = command.words[0] ?? "";
   return {
-    kind: "range", key, end: endOf(command, key), revision: command.number("revision", 0), limit: command.number("limit", 0),
+    kind: "range",
+    key,
+    end: endOf(command, key),
+    revision: command.number("revision", 0),
+    limit: command.number("limit", 0),
     sort: target === undefined ? undefined : { target: target as "key", descending: order === "descending" },
-    keysOnly: command.has("keys-only"), countOnly: command.has("count-only"),
-    minModRevision: command.number("min-mod", 0), maxModRevision: command.number("max-mod", 0),
-    minCreateRevision: command.number("min-create", 0), maxCreateRevision: command.number("max-create", 0),
+    keysOnly: command.has("keys-only"),
+    countOnly: command.has("count-only"),
+    minModRevision: command.number("min-mod", 0),
+    maxModRevision: command.number("max-mod", 0),
+    minCreateRevision: command.number("min-create", 0),
+    maxCreateRevision: command.number("max-create", 0),
   };
 }
 

@@ -16,8 +16,15 @@ const blockBytesMax = 64 * 1024 * 1024;
 
 /** Numbers of sections never change their meaning. */
 export const Section = {
-  end: 0, header: 1, sessionTable: 2, sessions: 3,
-  leases: 16, kvMeta: 17, kvBase: 18, kvEvents: 19, kvSum: 20,
+  end: 0,
+  header: 1,
+  sessionTable: 2,
+  sessions: 3,
+  leases: 16,
+  kvMeta: 17,
+  kvBase: 18,
+  kvEvents: 19,
+  kvSum: 20,
   system: 32,
 } as const;
 
@@ -174,7 +181,8 @@ export class BlockReader {
 
   /** The header, when the end was reached and nothing is left over. */
   finish(): SnapshotHeader {
-    if (this.header === undefined || this.hash === undefined || this.rest.length + this.waiting > 0) throw new MalformedBytes("snapshot ends too early");
+    if (this.header === undefined || this.hash === undefined || this.rest.length + this.waiting > 0)
+      throw new MalformedBytes("snapshot ends too early");
     return this.header;
   }
 }

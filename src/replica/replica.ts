@@ -11,6 +11,7 @@ import { Reads } from "./reads.ts";
 import { lostLeadership, notLeader, refused } from "./refusals.ts";
 import { olderConfigurations, type OlderConfiguration } from "./recovered.ts";
 import { Snapshots, installSnapshot, loadMachine } from "./snapshots.ts";
+import { statusOf } from "./status.ts";
 import type { ReadWaiter, ReplicaHost, ReplicaStatus, Waiter } from "./types.ts";
 
 export interface ReplicaOptions {
@@ -219,22 +220,7 @@ export class Replica {
   }
 
   status(): ReplicaStatus {
-    const status = this.raft.status();
-    return {
-      group: this.group,
-      replica: this.id,
-      role: status.role,
-      term: status.term,
-      leader: status.leader,
-      commit: status.commit,
-      applied: this.applied,
-      lastIndex: status.lastIndex,
-      revision: this.machine.revision,
-      configuration: status.configuration,
-      suspect: status.suspect,
-      logBytes: this.log.bytesSinceSnapshot,
-      memoryBytes: this.machine.memoryBytes,
-    };
+    return statusOf(this, this.raft.status());
   }
 
   raftStatus(): ReturnType<Raft["status"]> {

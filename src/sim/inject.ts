@@ -70,6 +70,10 @@ export class Injector {
       case "full-disk":
         target.disk.capacityBytes = target.disk.usedBytes();
         return this.later(fault.forMs, `room on ${target.name}`, () => (target.disk.capacityBytes = Number.MAX_SAFE_INTEGER));
+      case "sync-failure":
+        return target.disk.failNextSync();
+      case "bit-rot":
+        return this.rot(fault.pick, fault.forMs);
       case "wall-jump":
         return target.machine.clock.jumpWall(fault.byMs);
       case "drift":
@@ -151,6 +155,18 @@ export class Injector {
     if (host.state !== "up") return;
     host.pause(how);
     this.later(forMs, `continue ${target.name}`, () => host.resume());
+  }
+
+  /** Damage on one disk only, so that what it lost is still on a majority of the others. A cluster of one has no others. */
+  private rot(pick: number, forMs: number): void {
+    const { cluster } = this;
+    const victim = cluster.members.get("n1");
+    if (victim === undefined || victim.removed || !victim.machine.host.alive || cluster.members.size < 3) return;
+    cluster.crash(victim, "process");
+    const files = victim.disk.files().filter(({ path, size }) => size > 0 && /^(wal|groups)\//.test(path));
+    const file = files[pick % Math.max(1, files.length)];
+    if (file !== undefined) victim.disk.corrupt(file.path, (pick * 7_919) % file.size, pick % 8);
+    this.later(forMs, `start ${victim.name}`, () => cluster.revive(victim));
   }
 
   private remove(target: Member): void {

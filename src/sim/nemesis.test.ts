@@ -14,7 +14,7 @@ describe("a plan", () => {
   it("leaves whole kinds of faults out, and no kind out of all plans", () => {
     const kinds = plans.map(({ faults }) => new Set(faults.map(({ fault }) => fault.kind)));
     const all = new Set(kinds.flatMap((set) => [...set]));
-    expect(all.size).toBe(17);
+    expect(all.size).toBe(19);
     expect(kinds.filter((set) => set.size < all.size / 2).length).toBeGreaterThan(100);
     for (const kind of all) expect(kinds.filter((set) => set.has(kind)).length).toBeGreaterThan(10);
   });

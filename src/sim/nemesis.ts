@@ -43,6 +43,10 @@ export type Fault =
   /** Every operation takes `factor` times as long. */
   | { readonly kind: "slow-disk"; readonly target: Target; readonly factor: number; readonly forMs: number }
   | { readonly kind: "full-disk"; readonly target: Target; readonly forMs: number }
+  /** The next sync fails, and nothing that it covered is ever written by a later one. */
+  | { readonly kind: "sync-failure"; readonly target: Target }
+  /** One node of the run, always the same, dies and comes back with a bit flipped in its log or a snapshot. */
+  | { readonly kind: "bit-rot"; readonly pick: number; readonly forMs: number }
   | { readonly kind: "wall-jump"; readonly target: Target; readonly byMs: number }
   | { readonly kind: "drift"; readonly target: Target; readonly ppm: number }
   | { readonly kind: "transfer" }
@@ -76,7 +80,7 @@ const profiles: Readonly<Record<string, readonly FaultKind[]>> = {
   calm: [],
   crashes: ["crash", "crash-all", "restart", "pause"],
   network: ["split", "isolate", "broken-cable", "clog", "reset", "lossy"],
-  disk: ["crash", "crash-all", "slow-disk", "full-disk"],
+  disk: ["crash", "crash-all", "slow-disk", "full-disk", "sync-failure", "bit-rot"],
   clocks: ["wall-jump", "drift", "pause"],
   members: ["add-member", "remove-member", "transfer", "crash", "restart", "isolate"],
   swarm: [
@@ -92,6 +96,8 @@ const profiles: Readonly<Record<string, readonly FaultKind[]>> = {
     "lossy",
     "slow-disk",
     "full-disk",
+    "sync-failure",
+    "bit-rot",
     "wall-jump",
     "drift",
     "transfer",
@@ -200,6 +206,9 @@ function drawFault(prng: Prng, kind: FaultKind): Fault {
       return { kind, target: drawTarget(prng), byMs: prng.pick([-86_400_000, -30_000, -700, -50, 50, 700, 30_000]) };
     case "drift":
       return { kind, target: drawTarget(prng), ppm: prng.pick([-10_000, -1_000, 1_000, 10_000]) };
+    case "bit-rot":
+      return { kind, pick, forMs: prng.between(10, 1_500) };
+    case "sync-failure":
     case "remove-member":
       return { kind, target: drawTarget(prng) };
     case "transfer":

@@ -62,7 +62,7 @@ export async function recoverWal(tools: RecoveryTools, report: string[]): Promis
   const useful = chooseSegments(summaries);
   if (chain !== undefined) {
     replay.finish(chain.end);
-    await syncTail(disk, summaries, chain);
+    await makeTailDurable(disk, summaries, chain);
     reportChain(chain, useful, replay, report);
   } else if (useful.length > 0) report.push(`no batch could be read from the write-ahead log, ${useful.length} files of it`);
   const last = summaries[summaries.length - 1];
@@ -98,14 +98,19 @@ function chooseSegments(summaries: readonly SegmentSummary[]): SegmentSummary[] 
 
 /**
  * After a crash of the process alone, the end of the log was read from the system's cache and may not
- * be on stable storage yet; the new segment's head is about to say that it is.
+ * be on stable storage yet; the new segment's head is about to say that it is. A sync would not do: if the last
+ * run ended with a failed one, the system believes those pages clean and never writes them. So
+ * the same bytes are written again.
  */
-async function syncTail(disk: Disk, summaries: readonly SegmentSummary[], chain: Chain): Promise<void> {
+async function makeTailDurable(disk: Disk, summaries: readonly SegmentSummary[], chain: Chain): Promise<void> {
   for (const { segment, batches } of summaries) {
-    if (!batches.some(({ sequence }) => sequence > chain.synced && sequence <= chain.end)) continue;
+    const tail = batches.filter(({ sequence }) => sequence > chain.synced && sequence <= chain.end);
+    const from = tail[0]?.offset;
+    const to = tail[tail.length - 1]?.end;
+    if (from === undefined || to === undefined) continue;
     const file = await disk.open(pathOf(segment), { create: false, lane: "log" });
     try {
-      await file.sync();
+      await file.writeAt(from, [await file.readAt(from, to - from)], { sync: true });
     } finally {
       await file.close();
     }

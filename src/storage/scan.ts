@@ -43,6 +43,8 @@ export interface ScannedBatch {
   /** Some bytes could not be attributed to any record. */
   readonly unattributed: boolean;
   readonly offset: number;
+  /** Behind its last byte. */
+  readonly end: number;
 }
 
 export interface ScannedSegment {
@@ -136,6 +138,7 @@ function scanBatch(bytes: Uint8Array, view: DataView, at: number, header: BatchH
     records: found.records,
     unattributed: !whole,
     offset: at,
+    end: Math.min(wanted, bytes.length),
   };
 }
 

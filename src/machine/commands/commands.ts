@@ -121,7 +121,10 @@ export function encodeQuery(writer: Writer, query: Query): void {
     case "txn":
       return encodeOperation(writer, query);
     case "lease":
-      writer.u8(Kind.lease).big64(query.lease).u8(query.keys ? 1 : 0);
+      writer
+        .u8(Kind.lease)
+        .big64(query.lease)
+        .u8(query.keys ? 1 : 0);
       return;
     case "leases":
       writer.u8(Kind.leases);
@@ -171,7 +174,8 @@ function decodeQueryBody(reader: Reader, kind: number): Query {
 }
 
 export function encodeWatchRequest(writer: Writer, request: WatchRequest): void {
-  const flags = (request.previous ? WatchFlag.previous : 0) | (request.noPut ? WatchFlag.noPut : 0) | (request.noDelete ? WatchFlag.noDelete : 0);
+  const flags =
+    (request.previous ? WatchFlag.previous : 0) | (request.noPut ? WatchFlag.noPut : 0) | (request.noDelete ? WatchFlag.noDelete : 0);
   writer.u8(flags).u64(request.from).latin1(request.key).latin1(request.end);
 }
 
@@ -179,8 +183,12 @@ export function decodeWatchRequest(reader: Reader): WatchRequest {
   const flags = knownFlags(reader.u8(), WatchFlag.known, "watch");
   const from = reader.u64();
   const request: WatchRequest = {
-    key: reader.latin1(), end: reader.latin1(), from,
-    previous: (flags & WatchFlag.previous) !== 0, noPut: (flags & WatchFlag.noPut) !== 0, noDelete: (flags & WatchFlag.noDelete) !== 0,
+    key: reader.latin1(),
+    end: reader.latin1(),
+    from,
+    previous: (flags & WatchFlag.previous) !== 0,
+    noPut: (flags & WatchFlag.noPut) !== 0,
+    noDelete: (flags & WatchFlag.noDelete) !== 0,
   };
   reader.finish();
   return request;
@@ -191,7 +199,14 @@ export function decodeWatchRequest(reader: Reader): WatchRequest {
  * lease's own bit is set here.
  */
 export function encodePut(
-  writer: Writer, session: bigint, sequence: number, floor: number, key: string, value: Uint8Array, lease: bigint = 0n, flags: number = 0,
+  writer: Writer,
+  session: bigint,
+  sequence: number,
+  floor: number,
+  key: string,
+  value: Uint8Array,
+  lease: bigint = 0n,
+  flags: number = 0,
 ): void {
   writer.big64(session).u64(sequence).u64(floor).u8(Kind.put);
   if (lease === 0n) writer.u8(flags);

@@ -27,13 +27,21 @@ function decodePutBody(reader: Reader): PutOperation {
   const flags = knownFlags(reader.u8(), PutFlag.known, "put");
   const lease = flags & PutFlag.lease ? reader.big64() : 0n;
   return {
-    kind: "put", key: reader.latin1(), value: reader.blob(), lease,
-    previous: (flags & PutFlag.previous) !== 0, ignoreValue: (flags & PutFlag.ignoreValue) !== 0, ignoreLease: (flags & PutFlag.ignoreLease) !== 0,
+    kind: "put",
+    key: reader.latin1(),
+    value: reader.blob(),
+    lease,
+    previous: (flags & PutFlag.previous) !== 0,
+    ignoreValue: (flags & PutFlag.ignoreValue) !== 0,
+    ignoreLease: (flags & PutFlag.ignoreLease) !== 0,
   };
 }
 
 function encodeDeleteBody(writer: Writer, operation: DeleteOperation): void {
-  writer.u8(operation.previous ? DeleteFlag.previous : 0).latin1(operation.key).latin1(operation.end);
+  writer
+    .u8(operation.previous ? DeleteFlag.previous : 0)
+    .latin1(operation.key)
+    .latin1(operation.end);
 }
 
 function decodeDeleteBody(reader: Reader): DeleteOperation {
@@ -64,7 +72,9 @@ function decodeRangeBody(reader: Reader): RangeOperation {
   const key = reader.latin1();
   const end = reader.latin1();
   const sort =
-    flags & RangeFlag.sort ? { target: at(sortTargets, reader.u8(), "sort target"), descending: (flags & RangeFlag.descending) !== 0 } : undefined;
+    flags & RangeFlag.sort
+      ? { target: at(sortTargets, reader.u8(), "sort target"), descending: (flags & RangeFlag.descending) !== 0 }
+      : undefined;
   const revision = flags & RangeFlag.revision ? reader.u64() : 0;
   const limit = flags & RangeFlag.limit ? reader.u64() : 0;
   const mod = (flags & RangeFlag.mod) !== 0;
@@ -74,8 +84,18 @@ function decodeRangeBody(reader: Reader): RangeOperation {
   const minCreateRevision = create ? reader.u64() : 0;
   const maxCreateRevision = create ? reader.u64() : 0;
   return {
-    kind: "range", key, end, revision, limit, sort, minModRevision, maxModRevision, minCreateRevision, maxCreateRevision,
-    keysOnly: (flags & RangeFlag.keysOnly) !== 0, countOnly: (flags & RangeFlag.countOnly) !== 0,
+    kind: "range",
+    key,
+    end,
+    revision,
+    limit,
+    sort,
+    minModRevision,
+    maxModRevision,
+    minCreateRevision,
+    maxCreateRevision,
+    keysOnly: (flags & RangeFlag.keysOnly) !== 0,
+    countOnly: (flags & RangeFlag.countOnly) !== 0,
   };
 }
 

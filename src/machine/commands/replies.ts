@@ -11,7 +11,12 @@ export function encodeKeyValue(writer: Writer, entry: KeyValue): void {
 
 export function decodeKeyValue(reader: Reader): KeyValue {
   return {
-    key: reader.latin1(), createRevision: reader.u64(), modRevision: reader.u64(), version: reader.u64(), lease: reader.big64(), value: reader.blob(),
+    key: reader.latin1(),
+    createRevision: reader.u64(),
+    modRevision: reader.u64(),
+    version: reader.u64(),
+    lease: reader.big64(),
+    value: reader.blob(),
   };
 }
 
@@ -82,7 +87,17 @@ function decodeOperationResult(reader: Reader, status: number, depth: number): O
   }
 }
 
-const summaryFields = ["revision", "compactRevision", "keys", "bytes", "maxBytes", "leases", "sessions", "watchers", "featureLevel"] as const;
+const summaryFields = [
+  "revision",
+  "compactRevision",
+  "keys",
+  "bytes",
+  "maxBytes",
+  "leases",
+  "sessions",
+  "watchers",
+  "featureLevel",
+] as const;
 
 function decodeSummary(reader: Reader): KeyspaceSummary {
   const fields = summaryFields.map((name) => [name, reader.u64()] as const);
@@ -135,7 +150,11 @@ function decodeResult(reader: Reader, status: number): ReplyResult {
       return { kind: "done" };
     case Status.lease:
       return {
-        kind: "lease", lease: reader.big64(), ttlMs: reader.u64(), remainingMs: reader.u64(), keys: counted(reader, 4, () => reader.latin1()),
+        kind: "lease",
+        lease: reader.big64(),
+        ttlMs: reader.u64(),
+        remainingMs: reader.u64(),
+        keys: counted(reader, 4, () => reader.latin1()),
       };
     case Status.leases:
       return { kind: "leases", leases: counted(reader, 8, () => reader.big64()) };
@@ -155,8 +174,15 @@ function decodeResult(reader: Reader, status: number): ReplyResult {
 }
 
 const resultStatus = {
-  ...operationStatus, done: Status.done, lease: Status.lease, leases: Status.leases, session: Status.session,
-  hash: Status.hash, summary: Status.summary, system: Status.system, created: Status.created,
+  ...operationStatus,
+  done: Status.done,
+  lease: Status.lease,
+  leases: Status.leases,
+  session: Status.session,
+  hash: Status.hash,
+  summary: Status.summary,
+  system: Status.system,
+  created: Status.created,
 } as const;
 
 /** Details are texts and numbers, written in the order of their names, so that equal replies have equal bytes. */
@@ -202,7 +228,12 @@ export function replyBytes(reply: Reply): Uint8Array {
  * The bytes of a refusal. `revision` is the machine's; details hold texts and numbers. The gate may
  * make one, too: it reads like a machine's own.
  */
-export function errorReply(code: ErrorCode, message: string, details: Readonly<Record<string, unknown>> = {}, revision: number = 0): Uint8Array {
+export function errorReply(
+  code: ErrorCode,
+  message: string,
+  details: Readonly<Record<string, unknown>> = {},
+  revision: number = 0,
+): Uint8Array {
   return replyBytes({ ok: false, revision, code, message, details });
 }
 

@@ -95,7 +95,11 @@ export type Command =
   | { readonly kind: "compact"; readonly revision: number }
   /** id 0n: the machine chooses one. */
   | { readonly kind: "lease-grant"; readonly lease: bigint; readonly ttlMs: number }
-  | { readonly kind: "lease-revoke"; readonly lease: bigint; /** 0: on request; else only if the leader that timed it still leads in this term. */ readonly term: number }
+  | {
+      readonly kind: "lease-revoke";
+      readonly lease: bigint /** 0: on request; else only if the leader that timed it still leads in this term. */;
+      readonly term: number;
+    }
   /** Remaining times, so that a new leader need not start at the full time. */
   | { readonly kind: "lease-checkpoint"; readonly leases: readonly { readonly lease: bigint; readonly remainingMs: number }[] }
   | { readonly kind: "session-open" }
@@ -125,12 +129,24 @@ export type OperationResult =
 /** What `apply` and `query` answer. `revision` is the keyspace's after the command. */
 export type Reply =
   | { readonly ok: true; readonly revision: number; readonly result: ReplyResult }
-  | { readonly ok: false; readonly revision: number; readonly code: import("../../base/index.ts").ErrorCode; readonly message: string; readonly details: Readonly<Record<string, unknown>> };
+  | {
+      readonly ok: false;
+      readonly revision: number;
+      readonly code: import("../../base/index.ts").ErrorCode;
+      readonly message: string;
+      readonly details: Readonly<Record<string, unknown>>;
+    };
 
 export type ReplyResult =
   | OperationResult
   | { readonly kind: "done" }
-  | { readonly kind: "lease"; readonly lease: bigint; readonly ttlMs: number; readonly remainingMs: number; readonly keys: readonly string[] }
+  | {
+      readonly kind: "lease";
+      readonly lease: bigint;
+      readonly ttlMs: number;
+      readonly remainingMs: number;
+      readonly keys: readonly string[];
+    }
   | { readonly kind: "leases"; readonly leases: readonly bigint[] }
   | { readonly kind: "session"; readonly session: bigint }
   | { readonly kind: "hash"; readonly hash: string; readonly compactRevision: number }

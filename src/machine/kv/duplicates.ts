@@ -81,9 +81,11 @@ function overlaps(puts: ReadonlySet<string>, deletes: readonly KeyRange[]): bool
  * counts against the budget of the levels below it, as etcd counts.
  */
 export function checkTxnSize(txn: TxnOperation, budget: number = limits.transactionOperationsMax, depth: number = 1): Refusal | undefined {
-  if (depth > limits.transactionDepthMax) return refusal("INVALID_ARGUMENT", `transactions are nested deeper than ${limits.transactionDepthMax}`);
+  if (depth > limits.transactionDepthMax)
+    return refusal("INVALID_ARGUMENT", `transactions are nested deeper than ${limits.transactionDepthMax}`);
   const largest = Math.max(txn.compare.length, txn.success.length, txn.failure.length);
-  if (largest > budget) return refusal("INVALID_ARGUMENT", `too many operations in a transaction; ${limits.transactionOperationsMax} are allowed`);
+  if (largest > budget)
+    return refusal("INVALID_ARGUMENT", `too many operations in a transaction; ${limits.transactionOperationsMax} are allowed`);
   for (const operation of [...txn.success, ...txn.failure]) {
     const refused = operation.kind === "txn" ? checkTxnSize(operation, budget - largest, depth + 1) : undefined;
     if (refused !== undefined) return refused;

@@ -22,7 +22,10 @@ describe("the index of watched ranges", () => {
         const found: number[] = [];
         index.stab(asked, (item) => found.push(item));
         const expected = open.filter(({ from, to }) => from <= asked && (to === undefined || to > asked)).map(({ item }) => item);
-        expect(found.sort((a, b) => a - b), `seed ${seed} step ${step}`).toEqual(expected.sort((a, b) => a - b));
+        expect(
+          found.sort((a, b) => a - b),
+          `seed ${seed} step ${step}`,
+        ).toEqual(expected.sort((a, b) => a - b));
       }
       for (const { from, to, item } of open) index.remove(from, to, item);
       expect(index.isEmpty).toBe(true);

@@ -2,8 +2,19 @@ import { isDeepStrictEqual } from "node:util";
 import { describe, expect, it } from "vitest";
 import { Prng, Writer } from "../../base/index.ts";
 import {
-  commandBytes, decodeReply, decodeWatchChange, encodeWatchRequest, queryBytes, type Command, type Compare, type Operation, type RangeOperation,
-  type TxnOperation, type WatchChange, type WatchEvent, type WatchRequest,
+  commandBytes,
+  decodeReply,
+  decodeWatchChange,
+  encodeWatchRequest,
+  queryBytes,
+  type Command,
+  type Compare,
+  type Operation,
+  type RangeOperation,
+  type TxnOperation,
+  type WatchChange,
+  type WatchEvent,
+  type WatchRequest,
 } from "../commands/index.ts";
 import { keyspaceFactory, type KeyspaceMachine } from "../keyspace.ts";
 import type { Watcher } from "../types.ts";
@@ -39,8 +50,18 @@ class Generator {
     const bound = (): number => (prng.chance(4, 5) ? 0 : prng.between(1, model.revision + 1));
     const sort = { target: prng.pick(["key", "version", "create", "mod", "value"] as const), descending: prng.chance(1, 2) };
     return {
-      kind: "range", key, end: this.end(key), revision: revision(), limit: prng.pick([0, 0, 1, 3]), sort: prng.chance(2, 3) ? undefined : sort,
-      keysOnly: prng.chance(1, 5), countOnly: prng.chance(1, 5), minModRevision: bound(), maxModRevision: bound(), minCreateRevision: bound(), maxCreateRevision: bound(),
+      kind: "range",
+      key,
+      end: this.end(key),
+      revision: revision(),
+      limit: prng.pick([0, 0, 1, 3]),
+      sort: prng.chance(2, 3) ? undefined : sort,
+      keysOnly: prng.chance(1, 5),
+      countOnly: prng.chance(1, 5),
+      minModRevision: bound(),
+      maxModRevision: bound(),
+      minCreateRevision: bound(),
+      maxCreateRevision: bound(),
     };
   }
 
@@ -49,9 +70,13 @@ class Generator {
     const key = this.key();
     const target = prng.pick(["version", "create", "mod", "value", "lease"] as const);
     return {
-      key, end: prng.chance(2, 3) ? "" : this.end(key), target, relation: prng.pick(["equal", "not-equal", "greater", "less"] as const),
+      key,
+      end: prng.chance(2, 3) ? "" : this.end(key),
+      target,
+      relation: prng.pick(["equal", "not-equal", "greater", "less"] as const),
       number: target === "value" || target === "lease" ? 0 : prng.pick([0, 1, prng.below(model.revision + 1)]),
-      lease: target === "lease" ? prng.pick(leases) : 0n, value: target === "value" ? prng.bytes(prng.below(2)) : new Uint8Array(0),
+      lease: target === "lease" ? prng.pick(leases) : 0n,
+      value: target === "value" ? prng.bytes(prng.below(2)) : new Uint8Array(0),
     };
   }
 
@@ -69,8 +94,13 @@ class Generator {
     const ignoreValue = prng.chance(1, 8);
     const ignoreLease = prng.chance(1, 8);
     return {
-      kind: "put", key: this.key(), value: ignoreValue ? new Uint8Array(0) : this.value(), lease: ignoreLease ? 0n : prng.pick(leases),
-      previous: prng.chance(1, 3), ignoreValue, ignoreLease,
+      kind: "put",
+      key: this.key(),
+      value: ignoreValue ? new Uint8Array(0) : this.value(),
+      lease: ignoreLease ? 0n : prng.pick(leases),
+      previous: prng.chance(1, 3),
+      ignoreValue,
+      ignoreLease,
     };
   }
 
@@ -82,7 +112,9 @@ class Generator {
   txn(model: KvModel, depth: number): TxnOperation {
     const some = <T>(most: number, make: () => T): T[] => Array.from({ length: this.prng.below(most + 1) }, make);
     return {
-      kind: "txn", compare: some(2, () => this.compare(model)), success: some(3, () => this.operation(model, depth + 1)),
+      kind: "txn",
+      compare: some(2, () => this.compare(model)),
+      success: some(3, () => this.operation(model, depth + 1)),
       failure: some(3, () => this.operation(model, depth + 1)),
     };
   }
@@ -123,7 +155,13 @@ function restored(machine: KeyspaceMachine, chunk: number): KeyspaceMachine {
 function newMachine(): KeyspaceMachine {
   const machine = keyspaceFactory().create();
   for (const lease of leases) {
-    if (lease !== 0n) machine.apply(commandBytes({ kind: "lease-grant", lease, ttlMs: 60_000 }), { index: 1, position: Number(lease), term: 1, timestamp: 1 });
+    if (lease !== 0n)
+      machine.apply(commandBytes({ kind: "lease-grant", lease, ttlMs: 60_000 }), {
+        index: 1,
+        position: Number(lease),
+        term: 1,
+        timestamp: 1,
+      });
   }
   return machine;
 }
@@ -232,12 +270,22 @@ describe("watches", () => {
         if (prng.chance(1, 8)) {
           const key = generator.key();
           const request: WatchRequest = {
-            key, end: generator.end(key), from: prng.pick([0, 0, prng.between(1, model.revision + 3)]), previous: prng.chance(1, 2),
-            noPut: prng.chance(1, 6), noDelete: prng.chance(1, 6),
+            key,
+            end: generator.end(key),
+            from: prng.pick([0, 0, prng.between(1, model.revision + 3)]),
+            previous: prng.chance(1, 2),
+            noPut: prng.chance(1, 6),
+            noDelete: prng.chance(1, 6),
           };
           const writer = new Writer();
           encodeWatchRequest(writer, request);
-          const watched: Watched = { watcher: machine.watch(writer.take(), () => ready(watched)), request, seen: [], ended: false, ready: false };
+          const watched: Watched = {
+            watcher: machine.watch(writer.take(), () => ready(watched)),
+            request,
+            seen: [],
+            ended: false,
+            ready: false,
+          };
           const ready = (one: Watched): void => {
             expect(one.ready).toBe(false);
             one.ready = true;

@@ -1,5 +1,15 @@
 import { compareBytes } from "../../base/index.ts";
-import type { Command, Compare, KeyRange, KeyValue, Operation, OperationResult, RangeOperation, Reply, TxnOperation } from "../commands/index.ts";
+import type {
+  Command,
+  Compare,
+  KeyRange,
+  KeyValue,
+  Operation,
+  OperationResult,
+  RangeOperation,
+  Reply,
+  TxnOperation,
+} from "../commands/index.ts";
 
 /** One event, as a watch shows it. */
 export interface ModelEvent {
@@ -39,7 +49,11 @@ export class KvModel {
     return this.states.get(this.revision) as State;
   }
 
-  apply(command: Command): Pick<Extract<Reply, { ok: true }>, "revision"> & { readonly result: unknown } | { readonly code: string; readonly revision: number } {
+  apply(
+    command: Command,
+  ):
+    | (Pick<Extract<Reply, { ok: true }>, "revision"> & { readonly result: unknown })
+    | { readonly code: string; readonly revision: number } {
     try {
       if (command.kind === "compact") {
         if (command.revision > this.revision) throw new Refused("FUTURE_REVISION");
@@ -78,7 +92,10 @@ export class KvModel {
 
   /** All writes of any path that can be taken together. */
   private checkDuplicates(txn: TxnOperation): void {
-    interface Write { readonly range: KeyRange; readonly isPut: boolean }
+    interface Write {
+      readonly range: KeyRange;
+      readonly isPut: boolean;
+    }
     const paths = (operations: readonly Operation[]): Write[][] => {
       let all: Write[][] = [[]];
       for (const operation of operations) {
@@ -86,7 +103,10 @@ export class KvModel {
           const choices = [...paths(operation.success), ...paths(operation.failure)];
           all = all.flatMap((path) => choices.map((choice) => [...path, ...choice]));
         } else if (operation.kind === "put" || operation.kind === "delete") {
-          const write = { range: { key: operation.key, end: operation.kind === "put" ? "" : operation.end }, isPut: operation.kind === "put" };
+          const write = {
+            range: { key: operation.key, end: operation.kind === "put" ? "" : operation.end },
+            isPut: operation.kind === "put",
+          };
           all = all.map((path) => [...path, write]);
         }
       }
@@ -94,7 +114,8 @@ export class KvModel {
     };
     for (const path of [...paths(txn.success), ...paths(txn.failure)]) {
       path.forEach((write, at) => {
-        if (write.isPut && path.some((other, index) => index !== at && inRange(other.range, write.range.key))) throw new Refused("DUPLICATE_KEY");
+        if (write.isPut && path.some((other, index) => index !== at && inRange(other.range, write.range.key)))
+          throw new Refused("DUPLICATE_KEY");
       });
     }
   }
@@ -139,8 +160,12 @@ export class KvModel {
       case "put": {
         const old = state.get(operation.key);
         const entry: KeyValue = {
-          key: operation.key, value: operation.ignoreValue ? (old as KeyValue).value : operation.value, lease: operation.ignoreLease ? (old as KeyValue).lease : operation.lease,
-          createRevision: old?.createRevision ?? this.revision + 1, modRevision: this.revision + 1, version: (old?.version ?? 0) + 1,
+          key: operation.key,
+          value: operation.ignoreValue ? (old as KeyValue).value : operation.value,
+          lease: operation.ignoreLease ? (old as KeyValue).lease : operation.lease,
+          createRevision: old?.createRevision ?? this.revision + 1,
+          modRevision: this.revision + 1,
+          version: (old?.version ?? 0) + 1,
         };
         state.set(operation.key, entry);
         events.push({ kind: "put", entry });
@@ -150,7 +175,10 @@ export class KvModel {
         const gone = sorted(state, operation);
         for (const { key } of gone) {
           state.delete(key);
-          events.push({ kind: "delete", entry: { key, value: empty, createRevision: 0, modRevision: this.revision + 1, version: 0, lease: 0n } });
+          events.push({
+            kind: "delete",
+            entry: { key, value: empty, createRevision: 0, modRevision: this.revision + 1, version: 0, lease: 0n },
+          });
         }
         return { kind: "delete", deleted: gone.length, previous: operation.previous ? gone : [] };
       }
@@ -170,9 +198,13 @@ export class KvModel {
     const all = sorted(range.revision > 0 ? (this.states.get(range.revision) as State) : newest, range);
     const count = all.length;
     if (range.countOnly) return { kind: "range", count, more: false, entries: [] };
-    let kept = all.filter((entry) =>
-      entry.modRevision >= range.minModRevision && entry.modRevision <= (range.maxModRevision || Infinity) &&
-      entry.createRevision >= range.minCreateRevision && entry.createRevision <= (range.maxCreateRevision || Infinity));
+    let kept = all.filter(
+      (entry) =>
+        entry.modRevision >= range.minModRevision &&
+        entry.modRevision <= (range.maxModRevision || Infinity) &&
+        entry.createRevision >= range.minCreateRevision &&
+        entry.createRevision <= (range.maxCreateRevision || Infinity),
+    );
     const { sort } = range;
     if (sort !== undefined) {
       const order = (a: KeyValue, b: KeyValue): number => {

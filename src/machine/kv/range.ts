@@ -86,7 +86,10 @@ function sortHandles(state: KvState, handles: number[], sort: NonNullable<RangeO
 export function writeEntry(writer: Writer, state: KvState, handle: number, keysOnly: boolean): void {
   const { records } = state;
   writer.latin1(records.key(handle)).u64(records.createRevision(handle)).u64(records.modRevision(handle)).u64(records.version(handle));
-  writer.u32(records.leaseLow(handle)).u32(records.leaseHigh(handle)).blob(keysOnly ? emptyBytes : records.value(handle));
+  writer
+    .u32(records.leaseLow(handle))
+    .u32(records.leaseHigh(handle))
+    .blob(keysOnly ? emptyBytes : records.value(handle));
 }
 
 /**

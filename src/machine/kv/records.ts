@@ -47,7 +47,16 @@ export class Records {
   }
 
   /** A new record; its `previous` is the version that it supersedes, or -1. */
-  create(key: string, create: number, mod: number, version: number, leaseLow: number, leaseHigh: number, value: Uint8Array, previous: number): number {
+  create(
+    key: string,
+    create: number,
+    mod: number,
+    version: number,
+    leaseLow: number,
+    leaseHigh: number,
+    value: Uint8Array,
+    previous: number,
+  ): number {
     const handle = this.take();
     const chunk = this.chunks[handle >>> chunkBits] as Chunk;
     const at = handle & chunkMask;
@@ -93,7 +102,11 @@ export class Records {
     const handle = this.next++;
     if ((handle & chunkMask) === 0) {
       const buffer = new ArrayBuffer(chunkRecords * doubles * 8);
-      this.chunks.push({ doubles: new Float64Array(buffer), words: new Uint32Array(buffer), keys: new Array<string>(chunkRecords).fill("") });
+      this.chunks.push({
+        doubles: new Float64Array(buffer),
+        words: new Uint32Array(buffer),
+        keys: new Array<string>(chunkRecords).fill(""),
+      });
     }
     return handle;
   }

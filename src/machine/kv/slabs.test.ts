@@ -35,7 +35,8 @@ describe("values in slabs", () => {
       }
       for (const [handle, value] of alive) {
         const stored = records.value(handle);
-        if (stored.length !== value.length || stored.some((byte, at) => byte !== value[at])) expect(stored, `seed ${seed} handle ${handle}`).toEqual(value);
+        if (stored.length !== value.length || stored.some((byte, at) => byte !== value[at]))
+          expect(stored, `seed ${seed} handle ${handle}`).toEqual(value);
       }
       expect(records.count).toBe(alive.size);
       expect(records.memoryBytes).toBeLessThan(liveBytes * 2 + 24 * 1024 * 1024);

@@ -130,7 +130,8 @@ export function restoreKv(state: KvState, section: number, reader: Reader, sum: 
       while (reader.remaining > 0) restoreEntry(state, reader, true, sum);
       return true;
     case Section.kvSum:
-      if (reader.remaining > 0 && (reader.u32() !== sum.low || reader.u32() !== sum.high)) throw new MalformedBytes("the versions of a snapshot are not those that were written");
+      if (reader.remaining > 0 && (reader.u32() !== sum.low || reader.u32() !== sum.high))
+        throw new MalformedBytes("the versions of a snapshot are not those that were written");
       return true;
     default:
       return false;
@@ -157,7 +158,8 @@ function restoreEntry(state: KvState, reader: Reader, isEvent: boolean, sum: Has
   const version = reader.u64();
   const low = reader.u32();
   const high = reader.u32();
-  if (mod > state.revision || (!isEvent && version === 0)) throw new MalformedBytes(`entry of revision ${mod} in a snapshot of ${state.revision}`);
+  if (mod > state.revision || (!isEvent && version === 0))
+    throw new MalformedBytes(`entry of revision ${mod} in a snapshot of ${state.revision}`);
   const handle = state.restore(key, create, mod, version, low, high, reader.blob(), isEvent);
   sum.add(state.records.hashLow(handle), state.records.hashHigh(handle));
 }

@@ -26,7 +26,9 @@ export interface KvSettings {
 }
 
 export const defaultSettings: KvSettings = {
-  maxBytes: limits.keyspaceBytesMax, historyMs: limits.historyMs, historyBytes: limits.historyBytesMax,
+  maxBytes: limits.keyspaceBytesMax,
+  historyMs: limits.historyMs,
+  historyBytes: limits.historyBytesMax,
 };
 
 /**
@@ -174,7 +176,9 @@ export class KvState {
   checkReadable(revision: number): Refusal | undefined {
     if (revision === 0) return undefined;
     if (revision > this.revision) {
-      return refusal("FUTURE_REVISION", `revision ${revision} does not exist yet; the newest is ${this.revision}`, { revision: this.revision });
+      return refusal("FUTURE_REVISION", `revision ${revision} does not exist yet; the newest is ${this.revision}`, {
+        revision: this.revision,
+      });
     }
     const { compactRevision } = this.history;
     if (revision >= compactRevision) return undefined;
@@ -185,7 +189,9 @@ export class KvState {
     const { history } = this;
     if (revision > this.revision) return this.checkReadable(revision);
     if (revision <= history.compactRevision) {
-      return refusal("COMPACTED", `revision ${revision} is compacted already, up to ${history.compactRevision}`, { compactRevision: history.compactRevision });
+      return refusal("COMPACTED", `revision ${revision} is compacted already, up to ${history.compactRevision}`, {
+        compactRevision: history.compactRevision,
+      });
     }
     history.compactRevision = revision;
     return undefined;
@@ -226,7 +232,8 @@ export class KvState {
   /** Mixes everything replicated that is no entry. */
   mixHash(mixer: Mixer): void {
     const { history, settings } = this;
-    for (const number of [this.revision, history.compactRevision, history.bytes, history.marks.length, this.liveBytes]) mixer.number(number);
+    for (const number of [this.revision, history.compactRevision, history.bytes, history.marks.length, this.liveBytes])
+      mixer.number(number);
     for (const number of [settings.maxBytes, settings.historyMs, settings.historyBytes, this.timestamp]) mixer.number(number);
     for (const mark of history.marks) for (const number of [mark.timestamp, mark.revision, mark.bytes]) mixer.number(number);
     mixer.word(this.hash.low);
@@ -239,7 +246,16 @@ export class KvState {
   }
 
   /** A version from a snapshot: of the base, or an event of the history in its order. Its costs are in the snapshot's totals. */
-  restore(key: string, create: number, mod: number, version: number, low: number, high: number, value: Uint8Array, isEvent: boolean): number {
+  restore(
+    key: string,
+    create: number,
+    mod: number,
+    version: number,
+    low: number,
+    high: number,
+    value: Uint8Array,
+    isEvent: boolean,
+  ): number {
     const { records, live, dead, history } = this;
     const old = live.get(key);
     const tombstone = old === undefined && dead.size > 0 ? dead.get(key) : undefined;

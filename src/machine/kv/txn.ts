@@ -1,5 +1,13 @@
 import { compareBytes, type Writer } from "../../base/index.ts";
-import { Status, type Compare, type DeleteOperation, type Operation, type PutOperation, type RangeOperation, type TxnOperation } from "../commands/index.ts";
+import {
+  Status,
+  type Compare,
+  type DeleteOperation,
+  type Operation,
+  type PutOperation,
+  type RangeOperation,
+  type TxnOperation,
+} from "../commands/index.ts";
 import { refusal, type Refusal } from "../refusal.ts";
 import { UpgradeRequired } from "../types.ts";
 import { pageBytesMax, visitLive, writeEntry, writeRange } from "./range.ts";
@@ -27,7 +35,8 @@ export function checkPut(state: KvState, operation: PutOperation, growth: Growth
     return refusal("LEASE_NOT_FOUND", `lease ${lease} has ended or never was`, { lease: String(lease) });
   }
   const old = state.live.get(key);
-  if (old === undefined && (ignoreValue || ignoreLease)) return refusal("NOT_FOUND", "the key whose value or lease is to be kept does not exist");
+  if (old === undefined && (ignoreValue || ignoreLease))
+    return refusal("NOT_FOUND", "the key whose value or lease is to be kept does not exist");
   if (old === undefined) growth.bytes += state.entryBytes(key, value.length);
   else if (!ignoreValue) growth.bytes += value.length - state.records.valueLength(old);
   return undefined;
@@ -37,7 +46,10 @@ export function checkPut(state: KvState, operation: PutOperation, growth: Growth
 export function checkQuota(state: KvState, growth: number): Refusal | undefined {
   const { maxBytes } = state.settings;
   if (growth <= 0 || state.liveBytes + growth <= maxBytes) return undefined;
-  return refusal("OVER_QUOTA", `${state.liveBytes} of ${maxBytes} bytes are used and ${growth} more are wanted`, { bytes: state.liveBytes, maxBytes });
+  return refusal("OVER_QUOTA", `${state.liveBytes} of ${maxBytes} bytes are used and ${growth} more are wanted`, {
+    bytes: state.liveBytes,
+    maxBytes,
+  });
 }
 
 /** Writes the body of a put's result: [flags u8][previous entry]. */

@@ -13,13 +13,20 @@ function request(key: string, end = "", previous = false): Uint8Array {
 let index = 0;
 function put(machine: KeyspaceMachine, key: string, value = "v"): void {
   const bytes = Uint8Array.from([...value].map((character) => character.charCodeAt(0)));
-  machine.apply(commandBytes({ kind: "put", key, value: bytes, lease: 0n, previous: false, ignoreValue: false, ignoreLease: false }), { index: ++index, position: 0, term: 1, timestamp: 1 });
+  machine.apply(commandBytes({ kind: "put", key, value: bytes, lease: 0n, previous: false, ignoreValue: false, ignoreLease: false }), {
+    index: ++index,
+    position: 0,
+    term: 1,
+    timestamp: 1,
+  });
 }
 
 describe("the watch hub", () => {
   it("gives watchers of one event the very same bytes: it is encoded once", () => {
     const machine = keyspaceFactory().create();
-    const watchers = Array.from({ length: 100 }, (_, at) => machine.watch(at % 2 === 0 ? request("a") : request("a", "b"), () => undefined));
+    const watchers = Array.from({ length: 100 }, (_, at) =>
+      machine.watch(at % 2 === 0 ? request("a") : request("a", "b"), () => undefined),
+    );
     put(machine, "a");
     machine.publish();
     const items = watchers.map((watcher) => watcher.take(1000).items[0]);

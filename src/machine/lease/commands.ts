@@ -26,8 +26,12 @@ export class LeaseCommands {
 
   grant(command: Of<"lease-grant">, meta: ApplyMeta): ReplyResult | Refusal {
     if (command.ttlMs > ttlMsMax) return refusal("INVALID_ARGUMENT", `a lease lasts at most ${limits.leaseSecondsMax} seconds`);
-    const chosen = command.lease === 0n ? this.state.chooseId(meta.index, meta.position) : { low: leaseLow(command.lease), high: leaseHigh(command.lease) };
-    if (this.state.has(chosen.low, chosen.high)) return refusal("LEASE_EXISTS", `lease ${command.lease} exists already`, { lease: String(command.lease) });
+    const chosen =
+      command.lease === 0n
+        ? this.state.chooseId(meta.index, meta.position)
+        : { low: leaseLow(command.lease), high: leaseHigh(command.lease) };
+    if (this.state.has(chosen.low, chosen.high))
+      return refusal("LEASE_EXISTS", `lease ${command.lease} exists already`, { lease: String(command.lease) });
     const lease = this.state.grant(chosen.low, chosen.high, Math.max(ttlMsMin, command.ttlMs), 0);
     this.timers.granted(lease);
     return { kind: "lease", lease: leaseId(lease), ttlMs: lease.ttlMs, remainingMs: lease.ttlMs, keys: [] };
@@ -63,7 +67,13 @@ export class LeaseCommands {
   describe(id: bigint, keys: boolean): ReplyResult | Refusal {
     const lease = this.find(id);
     if ("code" in lease) return lease;
-    return { kind: "lease", lease: id, ttlMs: lease.ttlMs, remainingMs: Math.floor(this.timers.remainingMs(lease)), keys: keys ? sortedKeys(lease) : [] };
+    return {
+      kind: "lease",
+      lease: id,
+      ttlMs: lease.ttlMs,
+      remainingMs: Math.floor(this.timers.remainingMs(lease)),
+      keys: keys ? sortedKeys(lease) : [],
+    };
   }
 
   list(): ReplyResult {
@@ -73,7 +83,9 @@ export class LeaseCommands {
   }
 
   private find(id: bigint): Lease | Refusal {
-    return this.state.get(leaseLow(id), leaseHigh(id)) ?? refusal("LEASE_NOT_FOUND", `lease ${id} has ended or never was`, { lease: String(id) });
+    return (
+      this.state.get(leaseLow(id), leaseHigh(id)) ?? refusal("LEASE_NOT_FOUND", `lease ${id} has ended or never was`, { lease: String(id) })
+    );
   }
 }
 

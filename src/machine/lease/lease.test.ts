@@ -116,12 +116,14 @@ describe("leases", () => {
 
   it("that end together are revoked in bounded batches, in one order on every leader", () => {
     const world = new Leadership();
-    for (let i = 1; i <= 600; i++) world.propose(commandBytes({ kind: "lease-grant", lease: BigInt(((i * 7919) % 601) + 1), ttlMs: 5_000 }, noEnvelope));
+    for (let i = 1; i <= 600; i++)
+      world.propose(commandBytes({ kind: "lease-grant", lease: BigInt(((i * 7919) % 601) + 1), ttlMs: 5_000 }, noEnvelope));
     world.commit(600);
     world.leading.due(world.time());
     world.now += 5_000;
     const batches: number[] = [];
-    for (let commands = world.leading.due(world.time()); commands.length > 0; commands = world.leading.due(world.time())) batches.push(commands.length);
+    for (let commands = world.leading.due(world.time()); commands.length > 0; commands = world.leading.due(world.time()))
+      batches.push(commands.length);
     expect(batches).toEqual([256, 256, 88]);
   });
 });

@@ -23,7 +23,14 @@ export function leaseId(lease: { readonly low: number; readonly high: number }):
 /** Eight characters that order as the ids do. */
 export function leaseName(low: number, high: number): string {
   return String.fromCharCode(
-    high >>> 24, (high >>> 16) & 255, (high >>> 8) & 255, high & 255, low >>> 24, (low >>> 16) & 255, (low >>> 8) & 255, low & 255,
+    high >>> 24,
+    (high >>> 16) & 255,
+    (high >>> 8) & 255,
+    high & 255,
+    low >>> 24,
+    (low >>> 16) & 255,
+    (low >>> 8) & 255,
+    low & 255,
   );
 }
 

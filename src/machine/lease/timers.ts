@@ -140,7 +140,8 @@ export class LeaseTimers {
     this.renewed.clear();
     if (nowMs >= this.nextCheckpointMs) {
       this.nextCheckpointMs = nowMs + checkpointEveryMs;
-      for (const cursor = this.state.leases.cursor(""); cursor.value !== undefined; cursor.next()) this.checkpoint(cursor.value, nowMs, leases);
+      for (const cursor = this.state.leases.cursor(""); cursor.value !== undefined; cursor.next())
+        this.checkpoint(cursor.value, nowMs, leases);
     }
     for (let at = 0; at < leases.length; at += checkpointLeasesMax) {
       commands.push(commandBytes({ kind: "lease-checkpoint", leases: leases.slice(at, at + checkpointLeasesMax) }));
@@ -163,7 +164,15 @@ export class LeaseTimers {
 
   private start(lease: Lease, nowMs: number): void {
     const deadlineMs = nowMs + (lease.remainingMs || lease.ttlMs);
-    const timer: Timer = { name: leaseName(lease.low, lease.high), lease, deadlineMs, dueMs: deadlineMs, revoking: false, proposedMs: 0, clearing: 0 };
+    const timer: Timer = {
+      name: leaseName(lease.low, lease.high),
+      lease,
+      deadlineMs,
+      dueMs: deadlineMs,
+      revoking: false,
+      proposedMs: 0,
+      clearing: 0,
+    };
     this.timers.set(timer.name, timer);
     this.push(timer, deadlineMs);
   }

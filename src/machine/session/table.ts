@@ -39,7 +39,10 @@ export class SessionTable {
   private readonly sessions = new Map<number, Session>();
   private readonly mixer = new Mixer();
   private readonly settings: SessionSettings = {
-    repliesMax: limits.sessionRepliesMax, replyBytesMax: limits.sessionReplyBytesMax, idleMs: limits.sessionIdleMs, sessionsMax: openSessionsMax,
+    repliesMax: limits.sessionRepliesMax,
+    replyBytesMax: limits.sessionReplyBytesMax,
+    idleMs: limits.sessionIdleMs,
+    sessionsMax: openSessionsMax,
   };
   private lastId = 0;
   private nextExpiryAt = 0;
@@ -89,12 +92,22 @@ export class SessionTable {
     session.usedAt = timestamp;
     if (floor > session.floor) this.raiseFloor(session, floor);
     if (sequence < session.floor) {
-      return errorReply("UNKNOWN_OUTCOME", `sequence ${sequence} is below the session's floor ${session.floor}: it was answered or given up before`, {}, revision);
+      return errorReply(
+        "UNKNOWN_OUTCOME",
+        `sequence ${sequence} is below the session's floor ${session.floor}: it was answered or given up before`,
+        {},
+        revision,
+      );
     }
     const known = session.replies.get(sequence);
     if (known !== undefined) return typeof known === "number" ? plainReply(known) : known;
     if (session.replies.size >= this.settings.repliesMax || session.replyBytes >= this.settings.replyBytesMax) {
-      return errorReply("OVERLOADED", `the session keeps ${session.replies.size} replies that its handle has not acknowledged`, {}, revision);
+      return errorReply(
+        "OVERLOADED",
+        `the session keeps ${session.replies.size} replies that its handle has not acknowledged`,
+        {},
+        revision,
+      );
     }
     this.admitted = session;
     this.admittedSequence = sequence;

@@ -61,7 +61,8 @@ export function writeList<T>(writer: Writer, items: Iterable<T>, write: (item: T
 
 export function readList<T>(reader: Reader, read: () => T): T[] {
   const count = reader.u32();
-  if (count > Math.max(limits.membersMax, limits.groupsMax) * 16 || count > reader.remaining) throw new MalformedBytes(`a list of ${count}`);
+  if (count > Math.max(limits.membersMax, limits.groupsMax) * 16 || count > reader.remaining)
+    throw new MalformedBytes(`a list of ${count}`);
   const items: T[] = [];
   for (let i = 0; i < count; i++) items.push(read());
   return items;
@@ -74,8 +75,13 @@ export function writeNode(writer: Writer, node: SystemNode): void {
 
 export function readNode(reader: Reader): SystemNode {
   return {
-    node: reader.text() as NodeId, name: reader.text(), address: reader.text(), zone: reader.text(), incarnation: reader.text(),
-    ephemeral: reader.u8() !== 0, featureLevel: reader.u32(),
+    node: reader.text() as NodeId,
+    name: reader.text(),
+    address: reader.text(),
+    zone: reader.text(),
+    incarnation: reader.text(),
+    ephemeral: reader.u8() !== 0,
+    featureLevel: reader.u32(),
   };
 }
 
@@ -90,7 +96,8 @@ function readCommand(reader: Reader, kind: number): SystemCommand {
   switch (kind) {
     case SystemKind.bootstrap:
       return {
-        kind: "bootstrap", cluster: reader.text() as ClusterId,
+        kind: "bootstrap",
+        cluster: reader.text() as ClusterId,
         initialVoters: readList(reader, () => reader.u32() as ReplicaId),
         nodes: readList(reader, () => ({ ...readNode(reader), replica: reader.u32() as ReplicaId })),
       };
@@ -103,7 +110,12 @@ function readCommand(reader: Reader, kind: number): SystemCommand {
     case SystemKind.createKeyspace:
       return { kind: "create-keyspace", name: reader.text(), wanted: reader.u32(), nodes: readList(reader, () => reader.text() as NodeId) };
     case SystemKind.setReplicas:
-      return { kind: "set-replicas", group: reader.u32() as GroupId, version: reader.u64(), nodes: readList(reader, () => reader.text() as NodeId) };
+      return {
+        kind: "set-replicas",
+        group: reader.u32() as GroupId,
+        version: reader.u64(),
+        nodes: readList(reader, () => reader.text() as NodeId),
+      };
     default:
       throw new UpgradeRequired(`system command ${kind}`);
   }

@@ -107,6 +107,10 @@ export class SystemMachine extends SessionMachine<SystemCore> {
 export function systemFactory(): { create(): SystemMachine } & MachineFactory {
   return {
     create: () => new SystemMachine(new SystemCore()),
-    restore: () => new SessionRestorer<SystemCore, SystemMachine>(new SystemCore(), (inner, sessions: SessionTable, level) => new SystemMachine(inner, sessions, level)),
+    restore: () =>
+      new SessionRestorer<SystemCore, SystemMachine>(
+        new SystemCore(),
+        (inner, sessions: SessionTable, level) => new SystemMachine(inner, sessions, level),
+      ),
   };
 }

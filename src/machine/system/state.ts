@@ -54,7 +54,14 @@ export class MutableSystemState implements SystemState {
     this.raiseFeatureLevel();
     this.cluster = command.cluster;
     this.groups.set(systemGroup, {
-      group: systemGroup, kind: "system", name: "system", wanted: limits.membersMax, initialVoters: command.initialVoters, replicas, nextReplica, version: 1,
+      group: systemGroup,
+      kind: "system",
+      name: "system",
+      wanted: limits.membersMax,
+      initialVoters: command.initialVoters,
+      replicas,
+      nextReplica,
+      version: 1,
     });
     this.version++;
     return undefined;
@@ -62,7 +69,8 @@ export class MutableSystemState implements SystemState {
 
   private nameTaken(node: SystemNode): Refusal | undefined {
     for (const other of this.nodes.values()) {
-      if (other.name === node.name && other.node !== node.node) return refusal("NAME_IN_USE", `node ${other.node} at ${other.address} has the name "${node.name}"`);
+      if (other.name === node.name && other.node !== node.node)
+        return refusal("NAME_IN_USE", `node ${other.node} at ${other.address} has the name "${node.name}"`);
     }
     return undefined;
   }
@@ -70,7 +78,10 @@ export class MutableSystemState implements SystemState {
   /** Once all members support a level it is the cluster's, and whoever lacks it may not join. */
   private lacksFeatures(node: SystemNode): Refusal | undefined {
     if (node.featureLevel >= this.featureLevel) return undefined;
-    return refusal("UPGRADE_REQUIRED", `the cluster is at feature level ${this.featureLevel}, and node ${node.name} knows ${node.featureLevel}`);
+    return refusal(
+      "UPGRADE_REQUIRED",
+      `the cluster is at feature level ${this.featureLevel}, and node ${node.name} knows ${node.featureLevel}`,
+    );
   }
 
   private raiseFeatureLevel(): void {
@@ -83,10 +94,14 @@ export class MutableSystemState implements SystemState {
     const { kind: _, ...node } = command;
     if (this.removed.has(node.node)) return refusal("REMOVED", `node ${node.node} was removed; its id never returns`);
     const known = this.nodes.get(node.node);
-    if (known !== undefined) return known.incarnation === node.incarnation ? undefined : refusal("NAME_IN_USE", `node ${node.node} belongs to another data directory`);
+    if (known !== undefined)
+      return known.incarnation === node.incarnation
+        ? undefined
+        : refusal("NAME_IN_USE", `node ${node.node} belongs to another data directory`);
     const taken = this.nameTaken(node) ?? this.lacksFeatures(node);
     if (taken !== undefined) return taken;
-    if (this.nodes.size >= limits.membersMax) return refusal("OVERLOADED", `the cluster has ${limits.membersMax} members, which is the limit`);
+    if (this.nodes.size >= limits.membersMax)
+      return refusal("OVERLOADED", `the cluster has ${limits.membersMax} members, which is the limit`);
     const system = this.groups.get(systemGroup);
     if (system === undefined) return refusal("UNAVAILABLE", "the cluster is still being formed");
     this.nodes.set(node.node, node);
@@ -115,7 +130,11 @@ export class MutableSystemState implements SystemState {
     this.raiseFeatureLevel();
     for (const group of [...this.groups.values()]) {
       const nodes = group.replicas.map((replica) => replica.node);
-      if (nodes.includes(command.node)) this.replaceReplicas(group, nodes.filter((node) => node !== command.node));
+      if (nodes.includes(command.node))
+        this.replaceReplicas(
+          group,
+          nodes.filter((node) => node !== command.node),
+        );
     }
     this.version++;
     return undefined;
@@ -132,8 +151,14 @@ export class MutableSystemState implements SystemState {
     // An even number of voters tolerates no more failures than one less: the last copy begins as a learner.
     const voters = replicas.length % 2 === 1 ? replicas : replicas.slice(0, -1);
     this.groups.set(group, {
-      group, kind: "keyspace", name: command.name, wanted: command.wanted, initialVoters: voters.map((replica) => replica.replica), replicas,
-      nextReplica: replicas.length + 1, version: 1,
+      group,
+      kind: "keyspace",
+      name: command.name,
+      wanted: command.wanted,
+      initialVoters: voters.map((replica) => replica.replica),
+      replicas,
+      nextReplica: replicas.length + 1,
+      version: 1,
     });
     this.keyspaces.set(command.name, group);
     this.version++;
@@ -143,7 +168,8 @@ export class MutableSystemState implements SystemState {
   private setReplicas(command: Of<"set-replicas">): Refusal | undefined {
     const group = this.groups.get(command.group);
     if (group === undefined) return refusal("NOT_FOUND", `there is no group ${command.group}`);
-    if (group.version !== command.version) return refusal("CONFLICT", `group ${command.group} is at version ${group.version}, not ${command.version}`);
+    if (group.version !== command.version)
+      return refusal("CONFLICT", `group ${command.group} is at version ${group.version}, not ${command.version}`);
     const strange = this.cannotHold(command.nodes);
     if (strange !== undefined) return strange;
     if (command.nodes.length === 0) return refusal("INVALID_ARGUMENT", "a group keeps at least one replica");
@@ -161,7 +187,9 @@ export class MutableSystemState implements SystemState {
   /** Nodes that stay keep their replica; new ones get an id that was never used. */
   private replaceReplicas(group: SystemGroup, nodes: readonly NodeId[]): void {
     let { nextReplica } = group;
-    const replicas = nodes.map((node) => group.replicas.find((replica) => replica.node === node) ?? { replica: nextReplica++ as ReplicaId, node });
+    const replicas = nodes.map(
+      (node) => group.replicas.find((replica) => replica.node === node) ?? { replica: nextReplica++ as ReplicaId, node },
+    );
     replicas.sort(byReplica);
     this.groups.set(group.group, { ...group, replicas, nextReplica, version: group.version + 1 });
   }
@@ -174,10 +202,24 @@ export class MutableSystemState implements SystemState {
   encode(): Uint8Array {
     const writer = new Writer(1024);
     writer.u64(this.version).text(this.cluster).u32(this.featureLevel).u32(this.nextGroup);
-    writeList(writer, [...this.nodes.values()].sort((a, b) => (a.node < b.node ? -1 : 1)), (node) => writeNode(writer, node));
-    writeList(writer, [...this.removed].sort((a, b) => (a < b ? -1 : 1)), (node) => writer.text(node));
+    writeList(
+      writer,
+      [...this.nodes.values()].sort((a, b) => (a.node < b.node ? -1 : 1)),
+      (node) => writeNode(writer, node),
+    );
+    writeList(
+      writer,
+      [...this.removed].sort((a, b) => (a < b ? -1 : 1)),
+      (node) => writer.text(node),
+    );
     writeList(writer, this.sortedGroups(), (group) => {
-      writer.u32(group.group).u8(group.kind === "system" ? 0 : 1).text(group.name).u32(group.wanted).u32(group.nextReplica).u64(group.version);
+      writer
+        .u32(group.group)
+        .u8(group.kind === "system" ? 0 : 1)
+        .text(group.name)
+        .u32(group.wanted)
+        .u32(group.nextReplica)
+        .u64(group.version);
       writeList(writer, group.initialVoters, (id) => writer.u32(id));
       writeList(writer, group.replicas, ({ replica, node }) => writer.u32(replica).text(node));
     });

@@ -12,8 +12,13 @@ import type { SystemCommand, SystemNode } from "./types.ts";
 function nodeOf(command: GoldenCommand): SystemNode {
   const name = command.word(0, "a name");
   return {
-    node: idOf(command.text("id") ?? name), name, address: command.text("address") ?? `${name}:7400`, zone: command.text("zone") ?? "",
-    incarnation: command.text("incarnation") ?? "one", ephemeral: command.has("ephemeral"), featureLevel: command.number("level", 1),
+    node: idOf(command.text("id") ?? name),
+    name,
+    address: command.text("address") ?? `${name}:7400`,
+    zone: command.text("zone") ?? "",
+    incarnation: command.text("incarnation") ?? "one",
+    ephemeral: command.has("ephemeral"),
+    featureLevel: command.number("level", 1),
   };
 }
 
@@ -22,19 +27,39 @@ function idOf(name: string): NodeId {
 }
 
 function founder(name: string, at: number): SystemNode & { readonly replica: ReplicaId } {
-  return { node: idOf(name), name, address: `${name}:7400`, zone: "", incarnation: "one", ephemeral: false, featureLevel: 1, replica: (at + 1) as ReplicaId };
+  return {
+    node: idOf(name),
+    name,
+    address: `${name}:7400`,
+    zone: "",
+    incarnation: "one",
+    ephemeral: false,
+    featureLevel: 1,
+    replica: (at + 1) as ReplicaId,
+  };
 }
 
 const makers: Readonly<Record<string, (command: GoldenCommand) => SystemCommand>> = {
   bootstrap: (command) => ({
-    kind: "bootstrap", cluster: "c1" as ClusterId, initialVoters: command.list("voters").map((id) => Number(id) as ReplicaId), nodes: command.words.map(founder),
+    kind: "bootstrap",
+    cluster: "c1" as ClusterId,
+    initialVoters: command.list("voters").map((id) => Number(id) as ReplicaId),
+    nodes: command.words.map(founder),
   }),
   register: (command) => ({ kind: "register-node", ...nodeOf(command) }),
   update: (command) => ({ kind: "update-node", ...nodeOf(command) }),
   remove: (command) => ({ kind: "remove-node", node: idOf(command.word(0, "a node")) }),
-  create: (command) => ({ kind: "create-keyspace", name: command.word(0, "a name"), wanted: command.number("wanted", 3), nodes: command.list("nodes").map(idOf) }),
+  create: (command) => ({
+    kind: "create-keyspace",
+    name: command.word(0, "a name"),
+    wanted: command.number("wanted", 3),
+    nodes: command.list("nodes").map(idOf),
+  }),
   replicas: (command) => ({
-    kind: "set-replicas", group: Number(command.word(0, "a group")) as GroupId, version: command.number("version", 0), nodes: command.list("nodes").map(idOf),
+    kind: "set-replicas",
+    group: Number(command.word(0, "a group")) as GroupId,
+    version: command.number("version", 0),
+    nodes: command.list("nodes").map(idOf),
   }),
 };
 
@@ -47,7 +72,9 @@ class SystemScript {
     if (command.verb === "snapshot") return this.snapshot();
     const maker = makers[command.verb];
     if (maker === undefined) throw new Error(`no verb ${command.verb}`);
-    const reply = decodeReply(this.machine.apply(systemCommandBytes(noEnvelope, maker(command)), { index: ++this.index, position: 0, term: 1, timestamp: 0 }));
+    const reply = decodeReply(
+      this.machine.apply(systemCommandBytes(noEnvelope, maker(command)), { index: ++this.index, position: 0, term: 1, timestamp: 0 }),
+    );
     return reply.ok ? `version ${reply.revision}` : `version ${reply.revision}: ${reply.code}: ${reply.message}`;
   };
 
@@ -67,7 +94,10 @@ class SystemScript {
       const replicas = group.replicas.map(({ replica, node }) => `${replica}@${node}`).join(" ");
       return `  ${group.group} ${group.name}: ${replicas}; first voters ${group.initialVoters.join(" ")}; next ${group.nextReplica}, version ${group.version}`;
     });
-    return [`cluster ${state.cluster} version ${state.version} level ${state.featureLevel}: ${nodes.join(", ")}; removed (${[...state.removed].join(", ")})`, ...groups].join("\n");
+    return [
+      `cluster ${state.cluster} version ${state.version} level ${state.featureLevel}: ${nodes.join(", ")}; removed (${[...state.removed].join(", ")})`,
+      ...groups,
+    ].join("\n");
   }
 }
 
@@ -133,17 +163,19 @@ describe("the system machine", () => {
 
   it("reads arbitrary bytes as a command, malformed or a newer build's, and fails in no other way", () => {
     const machine = systemFactory().create();
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 60 }), fc.integer({ min: 60, max: 75 }), (bytes, kind) => {
-      try {
-        decodeSystemCommand(new Reader(Uint8Array.of(kind, ...bytes)));
-      } catch (error) {
-        expect(error instanceof MalformedBytes || error instanceof UpgradeRequired).toBe(true);
-      }
-      try {
-        machine.apply(Uint8Array.of(...new Uint8Array(24), kind, ...bytes), { index: 1, position: 0, term: 1, timestamp: 0 });
-      } catch (error) {
-        expect(error).toBeInstanceOf(UpgradeRequired);
-      }
-    }));
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), fc.integer({ min: 60, max: 75 }), (bytes, kind) => {
+        try {
+          decodeSystemCommand(new Reader(Uint8Array.of(kind, ...bytes)));
+        } catch (error) {
+          expect(error instanceof MalformedBytes || error instanceof UpgradeRequired).toBe(true);
+        }
+        try {
+          machine.apply(Uint8Array.of(...new Uint8Array(24), kind, ...bytes), { index: 1, position: 0, term: 1, timestamp: 0 });
+        } catch (error) {
+          expect(error).toBeInstanceOf(UpgradeRequired);
+        }
+      }),
+    );
   });
 });

@@ -50,8 +50,12 @@ export interface SystemState {
 
 export type SystemCommand =
   /** The first command of a cluster: its founders and the system group's replicas. Repeated, it changes nothing. */
-  | { readonly kind: "bootstrap"; readonly cluster: ClusterId; readonly initialVoters: readonly ReplicaId[];
-      readonly nodes: readonly (SystemNode & { readonly replica: ReplicaId })[] }
+  | {
+      readonly kind: "bootstrap";
+      readonly cluster: ClusterId;
+      readonly initialVoters: readonly ReplicaId[];
+      readonly nodes: readonly (SystemNode & { readonly replica: ReplicaId })[];
+    }
   /** A new member; it gets a replica of the system group. Repeated with the same incarnation, it changes nothing. NAME_IN_USE, REMOVED. */
   | ({ readonly kind: "register-node" } & SystemNode)
   /** The same directory under a new name, address, zone or feature level. MEMBER_NOT_FOUND, NAME_IN_USE. */
