@@ -18,8 +18,11 @@ export class SimInode {
   private content: Uint8Array;
   private length: number;
   private layers: Layer[];
-  /** A sync failed: the system believes its pages clean and never writes them again. */
-  private broken = false;
+  /**
+   * What sectors hold on the disk whose sync failed: the system believes their pages clean and writes them
+   * only once they are written to again. They are in no layer until then.
+   */
+  private readonly stuck = new Map<number, Uint8Array>();
   private preallocatedFrom: number | undefined;
 
   constructor(bytes: Uint8Array = new Uint8Array(0)) {
@@ -82,13 +85,17 @@ export class SimInode {
   }
 
   endSync(covered: Layer): void {
-    if (this.broken) return;
     const position = this.layers.indexOf(covered);
-    if (position >= 0) this.layers.splice(0, position + 1);
+    if (position < 0) return;
+    for (const { before } of this.layers.splice(0, position + 1)) for (const sector of before.keys()) this.stuck.delete(sector);
   }
 
-  failSync(): void {
-    this.broken = true;
+  failSync(covered: Layer): void {
+    const position = this.layers.indexOf(covered);
+    if (position < 0) return;
+    for (const { before } of this.layers.splice(0, position + 1)) {
+      for (const [sector, bytes] of before) if (!this.stuck.has(sector)) this.stuck.set(sector, bytes);
+    }
   }
 
   /** `choose(n)` picks one of a sector's n versions, 0 the durable one, n - 1 the newest. */
@@ -96,10 +103,12 @@ export class SimInode {
     const sizes = [...this.layers.map((layer) => layer.size), this.length];
     let size = sizes[choose(sizes.length)] ?? this.length;
     if (this.preallocatedFrom !== undefined) size = Math.min(size, this.preallocatedFrom + choose(this.length - this.preallocatedFrom + 1));
-    const sectors = new Set<number>();
+    const sectors = new Set<number>(this.stuck.keys());
     for (const { before } of this.layers) for (const sector of before.keys()) sectors.add(sector);
     for (const sector of [...sectors].sort((a, b) => a - b)) {
       const versions = this.layers.flatMap(({ before }) => before.get(sector) ?? []);
+      const stuck = this.stuck.get(sector);
+      if (stuck !== undefined) versions.unshift(stuck);
       const chosen = versions[choose(versions.length + 1)];
       if (chosen === undefined) continue;
       this.grow((sector + 1) * sectorBytes);
@@ -108,7 +117,7 @@ export class SimInode {
     this.grow(size);
     this.content.fill(0, size);
     this.length = size;
-    this.broken = false;
+    this.stuck.clear();
     this.preallocatedFrom = undefined;
     this.layers = [{ before: new Map(), size }];
   }
@@ -117,7 +126,7 @@ export class SimInode {
     assert(offset < this.length, "the flipped bit lies within the file");
     this.content[offset] = (this.content[offset] ?? 0) ^ (1 << bit);
     const within = offset % sectorBytes;
-    for (const { before } of this.layers) {
+    for (const before of [this.stuck, ...this.layers.map((layer) => layer.before)]) {
       const sector = before.get(Math.floor(offset / sectorBytes));
       if (sector !== undefined) sector[within] = (sector[within] ?? 0) ^ (1 << bit);
     }
@@ -128,10 +137,16 @@ export class SimInode {
     assert(newest !== undefined, "a file has a layer");
     for (let sector = Math.floor(from / sectorBytes); sector * sectorBytes < to; sector++) {
       if (newest.before.has(sector)) continue;
-      const copy = zeros.slice();
-      copy.set(this.content.subarray(sector * sectorBytes, Math.min((sector + 1) * sectorBytes, this.length)));
-      newest.before.set(sector, copy);
+      const stuck = this.stuck.get(sector);
+      this.stuck.delete(sector);
+      newest.before.set(sector, stuck ?? this.copyOf(sector));
     }
+  }
+
+  private copyOf(sector: number): Uint8Array {
+    const copy = zeros.slice();
+    copy.set(this.content.subarray(sector * sectorBytes, Math.min((sector + 1) * sectorBytes, this.length)));
+    return copy;
   }
 
   private grow(length: number): void {

@@ -102,6 +102,17 @@ describe("SimDisk", () => {
     expect(disk.bytesOf("a")[0]).toBe(1);
   });
 
+  it("makes durable what is written again after a failed sync", async () => {
+    const { disk, clock } = make();
+    disk.put("a", filled(1024, 1));
+    const file = await clock.until(disk.open("a", { create: false, lane: "log" }));
+    disk.failNextSync();
+    await expect(clock.until(file.writeAt(0, [filled(1024, 2)], { sync: true }))).rejects.toMatchObject({ code: "io" });
+    await clock.until(file.writeAt(512, [filled(512, 2)], { sync: true }));
+    disk.crash("power", "lose");
+    expect([disk.bytesOf("a")[0], disk.bytesOf("a")[512]]).toEqual([1, 2]);
+  });
+
   it("refuses to grow beyond its capacity, and writes on within what is there", async () => {
     const { disk, clock } = make(1, 10_000);
     const file = await clock.until(disk.open("a", { create: true, lane: "log" }));

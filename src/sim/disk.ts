@@ -271,7 +271,7 @@ class SimFile implements File {
     const mark = this.inode.beginSync();
     return this.use(() => {
       if (this.disk.takeSyncFailure()) {
-        this.inode.failSync();
+        this.inode.failSync(mark);
         throw new DiskError("io", `sync of ${this.path} failed`);
       }
       this.inode.endSync(mark);

@@ -242,6 +242,7 @@ function guessBatch(
     records,
     unattributed: false,
     offset: from,
+    end: padded,
   };
   return { guessed, end: padded };
 }
