@@ -34,12 +34,16 @@ export function installSnapshot(
   return Promise.all([loadMachine(file, factory), durable]).then(([machine]) => machine);
 }
 
+const retryMs = 5_000;
+
 /** When a replica's snapshot is taken, which one goes to whom, and how much log stays behind it. */
 export class Snapshots {
   private readonly replica: Replica;
   private readonly host: ReplicaHost;
   private readonly logBytes: number;
   private saving = false;
+  /** After a failure, on a full disk say: not with every entry that is applied. */
+  private retryAtMs = Number.NEGATIVE_INFINITY;
   private readonly cancel = { aborted: false };
   /** Followers that wait for a snapshot, with the index that it must reach at least. */
   private readonly wanted = new Map<ReplicaId, number>();
@@ -55,7 +59,8 @@ export class Snapshots {
   /** Takes a snapshot when the log since the last one has grown past its limit. */
   maybe(): void {
     const last = this.replica.log.snapshot?.bytes ?? 0;
-    if (this.replica.log.bytesSinceSnapshot > Math.max(this.logBytes, last)) void this.save();
+    if (this.replica.log.bytesSinceSnapshot <= Math.max(this.logBytes, last)) return;
+    if (this.host.clock.now() >= this.retryAtMs) void this.save();
   }
 
   send(to: ReplicaId, minIndex: number): void {
@@ -99,6 +104,7 @@ export class Snapshots {
           group: replica.group,
           error: String(error),
         });
+      this.retryAtMs = this.host.clock.now() + retryMs;
       for (const to of this.wanted.keys()) replica.snapshotFailed(to);
       this.wanted.clear();
     } finally {
