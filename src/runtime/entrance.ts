@@ -17,7 +17,7 @@ export interface EntranceOptions {
 
 /** Whoever connects must say within this time who it is. */
 const greetingMs = 5_000;
-/** Connections that have not introduced themselves yet. More are refused. */
+/** Connections that have not introduced themselves yet. Beyond it the oldest one ends. */
 const strangersMax = 256;
 const greetingBytesMax = 4 * 1024;
 
@@ -58,8 +58,9 @@ export class Entrance {
   admit(carrier: Carrier, introduced: (purpose: ConnectionPurpose) => void = () => undefined): void {
     const { clock } = this.options;
     if (this.strangers.size >= strangersMax) {
-      carrier.destroy();
-      return;
+      // The oldest has had its chance: whoever says nothing must not keep everybody else out.
+      const [oldest] = this.strangers;
+      oldest?.destroy();
     }
     this.strangers.add(carrier);
     const timer = clock.after(greetingMs, () => carrier.destroy());

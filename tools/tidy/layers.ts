@@ -47,7 +47,7 @@ export const layers: readonly Layer[] = [
   layer("base", {}, { pure: true }),
   layer("ports", { base: "all" }, { pure: true }),
   layer("raft", { base: "all" }, { pure: true }),
-  layer("machine", { base: "all" }, { pure: true, packages: ["sorted-btree"] }),
+  layer("machine", { base: "all" }, { pure: true }),
   layer("wire", { base: "all", raft: "contract", machine: "contract" }, { pure: true }),
   layer("storage", { base: "all", ports: "all", wire: "all", raft: "contract" }),
   layer("replica", { base: "all", ports: "all", raft: "all", machine: "all", "machine/commands": "all", wire: "all", storage: "all" }),
