@@ -40,6 +40,8 @@ interface Waiting {
 }
 
 const dialTimeoutMs = 2_000;
+/** While answers are awaited something is written at least so often. */
+const proveEveryMs = 1_000;
 const idleCloseMs = 60_000;
 
 /**
@@ -53,6 +55,7 @@ export class Forwarder {
   private carrier: Carrier | undefined;
   private dialing = false;
   private closed = false;
+  private wroteMs = 0;
   private lastId = 0;
   private idle: Timer | undefined;
   private readonly waiting = new Map<number, Waiting>();
@@ -85,7 +88,19 @@ export class Forwarder {
     return this.lastId;
   }
 
+  /**
+   * Called with every tick of the node. A machine that lost its power sent no end; back again it knows nothing of
+   * this connection and says so, but only to somebody who writes. Cancelling what is not there changes nothing.
+   */
+  tick(): void {
+    const { clock } = this.options;
+    if (this.waiting.size === 0 || clock.now() - this.wroteMs < proveEveryMs) return;
+    this.wroteMs = clock.now();
+    this.carrier?.send(encodeCancel(0));
+  }
+
   private write(frame: Uint8Array): void {
+    this.wroteMs = this.options.clock.now();
     this.idle?.cancel();
     this.idle = undefined;
     if (this.carrier !== undefined) this.carrier.send(frame);

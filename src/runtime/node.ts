@@ -349,6 +349,7 @@ export class UnumNode {
       this.groups.tick();
       this.links.tick();
       this.transfers.tick();
+      this.router.tick();
       this.watches.tick(this.platform.clock.now(), this.groups.all(), 3 * this.options.electionTicks);
       this.controller.tick();
       this.gate.retry();

@@ -33,6 +33,10 @@ export class Router {
     forwarder?.close();
   }
 
+  tick(): void {
+    for (const forwarder of this.forwarders.values()) forwarder.tick();
+  }
+
   private to(id: NodeId): Forwarder | undefined {
     const known = this.forwarders.get(id);
     if (known !== undefined) return known;
