@@ -102,9 +102,10 @@ class Run {
     const workload = drawWorkload(prng.fork("workload"));
     for (let i = 1; i <= this.plan.clients; i++) {
       const machine = this.world.machine(`c${i}`);
-      this.clients.push(
-        new Client(this.clientHost(machine), this.open(machine, this.cluster.addresses), this.history, workload, violation),
-      );
+      // Some clients know one node and no other: they go on asking a leader that was cut off and does not know it yet.
+      const pinned = workload.pinned ? this.cluster.addresses[(i - 1) % this.cluster.addresses.length] : undefined;
+      const handle = pinned === undefined ? this.open(machine, this.cluster.addresses) : this.open(machine, [pinned], false);
+      this.clients.push(new Client(this.clientHost(machine), handle, this.history, workload, violation));
     }
     this.injector = new Injector(this.cluster, this.open(this.world.machine("admin"), this.cluster.addresses), this.plan.latencyUsMax);
   }
@@ -337,6 +338,7 @@ const probeWorkload = {
   timeoutMs: 5_000,
   weights: { get: 1, put: 1, delete: 0, append: 0, range: 0, txn: 0 },
   stalePercent: 0,
+  pinned: false,
   watches: 0,
   valueBytesMax: 0,
 };

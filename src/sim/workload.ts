@@ -26,6 +26,8 @@ export interface Workload {
   readonly weights: Readonly<Record<OperationKind, number>>;
   /** Stale reads among the reads, of 100. */
   readonly stalePercent: number;
+  /** Each client talks to one node only, whatever it leads. */
+  readonly pinned: boolean;
   readonly watches: number;
   /** How large a value may be; most are small. */
   readonly valueBytesMax: number;
@@ -42,6 +44,7 @@ export function drawWorkload(prng: Prng): Workload {
     timeoutMs: prng.pick([1_000, 3_000, 10_000]),
     weights: { get: 3 + weight(), put: 3 + weight(), delete: weight(), append: weight(), range: weight(), txn: weight() },
     stalePercent: prng.pick([0, 10, 50]),
+    pinned: prng.chance(1, 3),
     watches: prng.pick([0, 1, 2]),
     valueBytesMax: prng.pick([0, 0, 1_000, 30_000]),
   };
