@@ -2,6 +2,7 @@ import { systemGroup } from "../base/index.ts";
 import type { GroupId, NodeId, ReplicaId } from "../base/index.ts";
 import type { SystemGroup, SystemMachine, SystemState } from "../machine/index.ts";
 import type { Replica } from "../replica/index.ts";
+import type { Acquaintances } from "./acquaintances.ts";
 import type { Bootstrap } from "./identity.ts";
 
 export interface Member {
@@ -20,10 +21,12 @@ export interface Member {
 export class Directory {
   private readonly bootstrap: Bootstrap;
   private readonly system: () => Replica | undefined;
+  private readonly acquaintances: Acquaintances;
 
-  constructor(bootstrap: Bootstrap, system: () => Replica | undefined) {
+  constructor(bootstrap: Bootstrap, system: () => Replica | undefined, acquaintances: Acquaintances) {
     this.bootstrap = bootstrap;
     this.system = system;
+    this.acquaintances = acquaintances;
   }
 
   /** Undefined until the first entries of the system group are applied here. */
@@ -44,12 +47,28 @@ export class Directory {
     return new Map(this.bootstrap.members.map((member) => [member.node, member]));
   }
 
+  /**
+   * Where the nodes of the cluster are reached. What a node said of itself goes before an older record of it, and a node
+   * that only its own word makes known is among them: it may be the leader that has to bring this node up to date.
+   */
   addresses(): ReadonlyMap<NodeId, string> {
+    const members = this.members();
+    const removed = this.state?.removed;
     const result = new Map<NodeId, string>();
-    for (const member of this.members().values()) result.set(member.node, member.address);
-    // A member that this node was told of may not be in the applied state yet, and its leader may be the one.
-    if (this.state === undefined) return result;
+    for (const { node, address } of members.values()) result.set(node, this.acquaintances.addressOf(node, address) ?? address);
+    for (const [node, address] of this.acquaintances.strangers())
+      if (!members.has(node) && removed?.has(node) !== true) result.set(node, address);
     return result;
+  }
+
+  /** A node has introduced itself. True: `addresses` has changed. */
+  met(node: NodeId, address: string): boolean {
+    return this.acquaintances.met(node, address, this.members().get(node)?.address);
+  }
+
+  /** A node spoke for a replica; this is kept when the records here do not know it. */
+  heard(group: GroupId, replica: ReplicaId, node: NodeId): void {
+    if (this.nodeOf(group, replica) === undefined) this.acquaintances.heard(group, replica, node);
   }
 
   group(group: GroupId): SystemGroup | undefined {
@@ -58,8 +77,9 @@ export class Directory {
 
   nodeOf(group: GroupId, replica: ReplicaId): NodeId | undefined {
     const known = this.group(group)?.replicas.find((candidate) => candidate.replica === replica)?.node;
-    if (known !== undefined || group !== systemGroup) return known;
-    return this.bootstrap.replicas.find((candidate) => candidate.replica === replica)?.node;
+    if (known !== undefined) return known;
+    const told = group === systemGroup ? this.bootstrap.replicas.find((candidate) => candidate.replica === replica)?.node : undefined;
+    return told ?? this.acquaintances.holderOf(group, replica);
   }
 
   nodesOf(group: GroupId): readonly NodeId[] {

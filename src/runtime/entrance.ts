@@ -12,7 +12,7 @@ export interface EntranceOptions {
   /** Undefined: welcome. Otherwise why a node with this greeting is refused. */
   refuse(hello: Hello): UnumError | undefined;
   onClient(carrier: Carrier, principal: string): void;
-  onNode(node: NodeId, purpose: ConnectionPurpose, carrier: Carrier): void;
+  onNode(node: NodeId, address: string, purpose: ConnectionPurpose, carrier: Carrier): void;
 }
 
 /** Whoever connects must say within this time who it is. */
@@ -95,7 +95,7 @@ export class Entrance {
       introduced(hello.purpose);
       carrier.send(encodeWelcome(ours));
       if (hello.purpose === "client") this.options.onClient(carrier, hello.node === undefined ? "client" : `node:${hello.node}`);
-      else if (hello.node !== undefined) this.options.onNode(hello.node, hello.purpose, carrier);
+      else if (hello.node !== undefined) this.options.onNode(hello.node, hello.address, hello.purpose, carrier);
     } catch (error) {
       this.options.logger.debug("a connection was refused", { peer: carrier.peer, error: String(error) });
       carrier.send(encodeRefused(toWireError(error)));

@@ -32,6 +32,8 @@ export interface LinksOptions {
   onBack(node: NodeId): void;
   /** The node does not answer on connections that look open: they were ended. */
   onSilent(node: NodeId): void;
+  /** A node answered where another one was expected. */
+  onMet(node: NodeId, address: string): void;
   /** Another member says that this node was removed from the cluster. */
   onRemoved(): void;
 }
@@ -135,6 +137,12 @@ export class Links {
 
   isConnected(node: NodeId): boolean {
     return this.peers.get(node)?.control.isOpen === true;
+  }
+
+  /** Whether each of the peers is connected. */
+  get isComplete(): boolean {
+    for (const peer of this.peers.values()) if (!peer.control.isOpen) return false;
+    return true;
   }
 
   /** Milliseconds since the node was last heard of on a control or entries connection. */

@@ -1,7 +1,7 @@
 import { Prng, UnumError, hexEncode, systemGroup } from "../base/index.ts";
 import type { ClusterId, GroupId, NodeId, ReplicaId } from "../base/index.ts";
 import { keyspaceFactory, systemFactory } from "../machine/index.ts";
-import { formatAddress } from "../ports/index.ts";
+import { DiskError, formatAddress } from "../ports/index.ts";
 import type { Platform, Timer } from "../ports/index.ts";
 import type { Replica } from "../replica/index.ts";
 import type { Storage } from "../storage/index.ts";
@@ -30,11 +30,15 @@ import { Links } from "./links.ts";
 import { Membership } from "./membership.ts";
 import { checkOptions } from "./options.ts";
 import type { NodeOptions } from "./options.ts";
+import { Neighbours } from "./neighbours.ts";
 import { Router } from "./router.ts";
 import { Transfers } from "./transfers.ts";
 import { Vigil } from "./vigil.ts";
 import { Watches } from "./watches.ts";
 import { gateHostOf, replicaHostOf } from "./wiring.ts";
+
+/** After a disk was full: how soon it is tried again. */
+const enterAgainMs = 1_000;
 
 /**
  * One node: its storage, its groups, its connections, and the turn that drives them. `start` opens
@@ -67,6 +71,7 @@ export class UnumNode {
   readonly announcements: Announcements;
   private readonly keyspaces: Keyspaces;
   private readonly vigil: Vigil;
+  private readonly neighbours: Neighbours;
   private readonly kickoff: Kickoff;
   private readonly joins: Joins;
   private readonly lock: { release(): Promise<void> };
@@ -120,6 +125,7 @@ export class UnumNode {
       replicas: () => this.groups.all(),
       electionTimeoutMs: options.electionTicks * options.tickMs,
     });
+    this.neighbours = new Neighbours(this);
     this.watches = new Watches();
     this.router = new Router(this);
     this.admin = new Admin(this);
@@ -140,7 +146,10 @@ export class UnumNode {
       hello: (purpose) => this.introduction.hello(purpose),
       refuse: (hello) => this.introduction.refuse(hello),
       onClient: (carrier, principal) => this.gate.accept(carrier, principal),
-      onNode: (node, purpose, carrier) => this.links.accept(node, purpose, carrier),
+      onNode: (node, address, purpose, carrier) => {
+        this.neighbours.met(node, address);
+        this.links.accept(node, purpose, carrier);
+      },
     });
   }
 
@@ -175,7 +184,7 @@ export class UnumNode {
     try {
       const { bootstrap, cluster } = this.identity.value;
       if (cluster !== undefined && bootstrap !== undefined) {
-        this.directory = new Directory(bootstrap, () => this.groups.get(systemGroup));
+        this.directory = new Directory(bootstrap, () => this.groups.get(systemGroup), this.neighbours.acquaintances);
         await this.groups.recover();
         await this.enter(bootstrap);
       } else this.beginMembership();
@@ -199,22 +208,32 @@ export class UnumNode {
       seeds: seeds.length === 1 && seeds[0] === own ? [] : seeds,
       card: () => this.introduction.card(),
       hello: () => this.introduction.hello("client"),
-      joined: (_cluster: ClusterId, bootstrap: Bootstrap) =>
-        void this.enter(bootstrap).catch((error: unknown) => this.fatal(asUnumError(error))),
+      joined: (_cluster: ClusterId, bootstrap: Bootstrap) => this.takeUp(bootstrap),
       failed: (error) => this.fatal(error),
     });
     this.membership.start();
   }
 
+  private takeUp(bootstrap: Bootstrap): void {
+    if (!this.isStopping) this.enter(bootstrap).catch((error: unknown) => this.fatal(asUnumError(error)));
+  }
+
   /** The node is a member: its replica of the system group exists, and tells it everything else. */
   private async enter(bootstrap: Bootstrap): Promise<void> {
     this.membership = undefined;
-    this.directory ??= new Directory(bootstrap, () => this.groups.get(systemGroup));
-    this.refreshPeers();
-    if (this.groups.get(systemGroup) === undefined) {
-      await this.groups.create(systemGroup, bootstrap.replica as ReplicaId, bootstrap.initialVoters as readonly ReplicaId[]);
+    this.directory ??= new Directory(bootstrap, () => this.groups.get(systemGroup), this.neighbours.acquaintances);
+    this.neighbours.refresh();
+    try {
+      if (this.groups.get(systemGroup) === undefined) {
+        await this.groups.create(systemGroup, bootstrap.replica as ReplicaId, bootstrap.initialVoters as readonly ReplicaId[]);
+      }
+      if (this.identity.value.created !== true) await this.identity.update({ created: true });
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.code !== "full") throw error;
+      this.platform.logger.warn("the disk is full: the node takes its place in the cluster when there is room", { error: error.message });
+      this.platform.clock.after(enterAgainMs, () => this.takeUp(bootstrap));
+      return;
     }
-    if (this.identity.value.created !== true) await this.identity.update({ created: true });
     this.gate.retry();
   }
 
@@ -231,13 +250,19 @@ export class UnumNode {
       ...this.context(),
       streams: this.platform.streams,
       hello: (purpose) => this.introduction.hello(purpose),
-      onMessage: (_from, group, message) => this.groups.get(group)?.step(message),
+      onMessage: (from, group, message) => {
+        const replica = this.groups.get(group);
+        if (replica === undefined) return;
+        this.neighbours.heard(group, message.from, from);
+        replica.step(message);
+      },
       onBulk: (from, frame, reply) => this.transfers.receive(from, frame, reply),
       onBulkAnswer: (from, frame) => this.transfers.answer(from, frame),
       onBroken: (node) => this.hints.onBroken(node),
       onLost: (node) => this.hints.onLost(node),
       onBack: (node) => this.hints.onBack(node),
       onSilent: (node) => this.router.drop(node),
+      onMet: (node, address) => this.neighbours.met(node, address),
       onRemoved: () => this.removed(),
     });
   }
@@ -279,7 +304,7 @@ export class UnumNode {
     const state = this.directory?.state;
     if (state === undefined || state.version === this.systemVersion) return;
     this.systemVersion = state.version;
-    this.refreshPeers();
+    this.neighbours.refresh();
     if (state.removed.has(this.nodeId)) {
       this.removed();
       return;
@@ -295,13 +320,6 @@ export class UnumNode {
     const stop = (): void => this.fatal(removedError());
     // What could not be written down will be said again by any member.
     this.identity.update({ removed: true }).then(stop, stop);
-  }
-
-  private refreshPeers(): void {
-    const peers = new Map(this.directory?.addresses() ?? []);
-    peers.delete(this.nodeId);
-    this.links.setPeers(peers);
-    this.router.setPeers(peers);
   }
 
   private leaderLearned(group: GroupId, term: number, node: NodeId | undefined): void {
@@ -348,6 +366,7 @@ export class UnumNode {
       this.vigil.look();
       this.groups.tick();
       this.links.tick();
+      this.neighbours.tick();
       this.transfers.tick();
       this.router.tick();
       this.watches.tick(this.platform.clock.now(), this.groups.all(), 3 * this.options.electionTicks);

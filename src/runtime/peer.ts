@@ -62,7 +62,8 @@ export class PeerConnection {
   setAddress(address: string): void {
     if (address === this.address) return;
     this.address = address;
-    this.carrier?.destroy();
+    if (this.carrier === undefined) this.dialNow();
+    else this.carrier.destroy();
   }
 
   /** False: there is no connection now, or its output is full; the frame is dropped. */
@@ -89,7 +90,10 @@ export class PeerConnection {
         this.dialing = false;
         if (this.closed || welcome.node !== this.node) {
           carrier.destroy();
-          if (!this.closed) this.later();
+          if (this.closed) return;
+          // Another member has taken the address over: it is told where that one is now.
+          if (welcome.node !== undefined) this.options.onMet(welcome.node, welcome.address);
+          this.later();
           return;
         }
         this.open(carrier);

@@ -165,7 +165,13 @@ export class Injector {
     cluster.crash(victim, "process");
     const files = victim.disk.files().filter(({ path, size }) => size > 0 && /^(wal|groups)\//.test(path));
     const file = files[pick % Math.max(1, files.length)];
-    if (file !== undefined) victim.disk.corrupt(file.path, (pick * 7_919) % file.size, pick % 8);
+    if (file !== undefined) {
+      // In what was written: most of a preallocated file is zeros that nobody reads.
+      const bytes = victim.disk.bytesOf(file.path);
+      const written = bytes.findLastIndex((byte) => byte !== 0) + 1;
+      const at = bytes.findIndex((byte, offset) => byte !== 0 && offset >= (pick * 7_919) % Math.max(1, written));
+      if (at >= 0) victim.disk.corrupt(file.path, at, pick % 8);
+    }
     this.later(forMs, `start ${victim.name}`, () => cluster.revive(victim));
   }
 

@@ -103,7 +103,9 @@ class Run {
     for (let i = 1; i <= this.plan.clients; i++) {
       const machine = this.world.machine(`c${i}`);
       // Some clients know one node and no other: they go on asking a leader that was cut off and does not know it yet.
-      const pinned = workload.pinned ? this.cluster.addresses[(i - 1) % this.cluster.addresses.length] : undefined;
+      // Not where that node may be removed: nobody would ever answer them again.
+      const lasting = this.plan.faults.every(({ fault }) => fault.kind !== "remove-member");
+      const pinned = workload.pinned && lasting ? this.cluster.addresses[(i - 1) % this.cluster.addresses.length] : undefined;
       const handle = pinned === undefined ? this.open(machine, this.cluster.addresses) : this.open(machine, [pinned], false);
       this.clients.push(new Client(this.clientHost(machine), handle, this.history, workload, violation));
     }

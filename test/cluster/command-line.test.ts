@@ -135,13 +135,18 @@ describe("unum dev", () => {
     expect(await end(fresh, "SIGTERM")).toBe(0);
   });
 
-  it("takes the next free ports when its own are taken, and says so", async () => {
+  it("takes the next free ports when its own are taken, says so, and finds the kept data's nodes there", async () => {
     const port = await freePort();
+    const before = launch(["dev", "--port", String(port)]);
+    await printed(before, /ready in/);
+    expect((await run(["kv", "put", "kept", "1"])).code).toBe(0);
+    expect(await end(before, "SIGTERM")).toBe(0);
     const blocker = createServer((socket) => socket.on("error", () => socket.destroy()).resume()).listen(port + 1, "127.0.0.1");
     await once(blocker, "listening");
     try {
       const dev = launch(["dev", "--port", String(port)]);
       expect(await printed(dev, /ready in/)).toContain(`ports ${port} to ${port + 2} are not all free; using ${port + 2} to ${port + 4}\n`);
+      expect((await run(["kv", "get", "kept"])).out).toBe("1\n");
       expect((await run(["kv", "put", "a", "1"])).out).toMatch(/^revision/);
       expect(await end(dev, "SIGTERM")).toBe(0);
     } finally {
