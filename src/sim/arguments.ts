@@ -1,38 +1,96 @@
-import { isProfile, profileNames } from "./nemesis.ts";
+import type { FaultKind } from "./fault.ts";
+import { isProfile, nemesisNames, profileNames } from "./profile.ts";
+import { workloadNames } from "./workload.ts";
 
 export interface SimArguments {
   readonly first: number;
   readonly count: number;
   readonly profile: string;
+  /** Undefined: what the profile draws. */
+  readonly nemeses: readonly FaultKind[] | undefined;
+  readonly workloads: readonly string[] | undefined;
   /** Print every event. */
   readonly trace: boolean;
   /** Run each seed twice and compare. */
   readonly checkDeterminism: boolean;
 }
 
+interface Mistake {
+  readonly mistake: string;
+}
+
+type Draft = { -readonly [Name in keyof SimArguments]: SimArguments[Name] };
+
+/** An option that takes a value: takes it, or says what is wrong. */
+type Taker = (draft: Draft, value: string, name: string) => string | undefined;
+
+const takers: Readonly<Record<string, Taker>> = {
+  "--seed": takeFirst,
+  "--from": takeFirst,
+  "--seeds": (draft, value, name) => takeNumber(value, name, (count) => (draft.count = count)),
+  "--profile": (draft, value) => {
+    draft.profile = value;
+    return isProfile(value) ? undefined : unknown("profile", value, profileNames);
+  },
+  "--nemesis": (draft, value) => takeNames("nemesis", value, nemesisNames, (names) => (draft.nemeses = names)),
+  "--workload": (draft, value) => takeNames("workload", value, workloadNames, (names) => (draft.workloads = names)),
+};
+
+const flags: Readonly<Record<string, (draft: Draft) => void>> = {
+  "--trace": (draft) => (draft.trace = true),
+  "--check-determinism": (draft) => (draft.checkDeterminism = true),
+};
+
+const known = "--seed N, --seeds COUNT, --from N, --profile NAME, --nemesis KIND,…, --workload NAME,…, --trace, --check-determinism";
+
 /** What the command line asks for, or the mistake in it as one sentence. */
-export function readArguments(args: readonly string[]): SimArguments | { readonly mistake: string } {
-  let first: number | undefined;
-  let count = 1;
-  let profile = "swarm";
-  let trace = false;
-  let checkDeterminism = false;
+export function readArguments(args: readonly string[]): SimArguments | Mistake {
+  const draft: Draft = {
+    first: 1,
+    count: 1,
+    profile: "swarm",
+    nemeses: undefined,
+    workloads: undefined,
+    trace: false,
+    checkDeterminism: false,
+  };
   for (let i = 0; i < args.length; i++) {
     const name = args[i] as string;
-    if (name === "--trace") trace = true;
-    else if (name === "--check-determinism") checkDeterminism = true;
-    else if (name === "--seed" || name === "--from" || name === "--seeds") {
-      const value = Number(args[++i]);
-      if (!Number.isSafeInteger(value) || value < 0) return { mistake: `${name} takes a whole number.` };
-      if (name === "--seeds") count = value;
-      else first = value;
-    } else if (name === "--profile") {
-      profile = args[++i] ?? "";
-      if (!isProfile(profile)) return { mistake: `No profile "${profile}". There are ${profileNames.join(", ")}.` };
-    } else
-      return {
-        mistake: `Unknown argument "${name}". Known: --seed N, --seeds COUNT, --from N, --profile NAME, --trace, --check-determinism.`,
-      };
+    const flag = Object.hasOwn(flags, name) ? flags[name] : undefined;
+    const take = Object.hasOwn(takers, name) ? takers[name] : undefined;
+    if (flag !== undefined) flag(draft);
+    else if (take !== undefined) {
+      const mistake = take(draft, args[++i] ?? "", name);
+      if (mistake !== undefined) return { mistake };
+    } else return { mistake: `Unknown argument "${name}". Known: ${known}.` };
   }
-  return { first: first ?? 1, count, profile, trace, checkDeterminism };
+  return draft;
+}
+
+function takeFirst(draft: Draft, value: string, name: string): string | undefined {
+  return takeNumber(value, name, (first) => (draft.first = first));
+}
+
+function takeNumber(value: string, name: string, keep: (number: number) => void): string | undefined {
+  const number = Number(value);
+  if (value === "" || !Number.isSafeInteger(number) || number < 0) return `${name} takes a whole number.`;
+  keep(number);
+  return undefined;
+}
+
+function takeNames<Name extends string>(
+  what: string,
+  value: string,
+  all: readonly Name[],
+  keep: (names: readonly Name[]) => void,
+): string | undefined {
+  const wanted = value.split(",");
+  const wrong = wanted.find((name) => !all.some((candidate) => candidate === name));
+  if (wrong !== undefined) return unknown(what, wrong, all);
+  keep(all.filter((name) => wanted.includes(name)));
+  return undefined;
+}
+
+function unknown(what: string, name: string, all: readonly string[]): string {
+  return `No ${what} "${name}". There are ${all.join(", ")}.`;
 }

@@ -7,7 +7,8 @@ import type { NodeObserver, NodeOptions } from "../runtime/index.ts";
 import type { StorageSettings } from "../storage/index.ts";
 import type { Agreement } from "./check/index.ts";
 import { SimDisk } from "./disk.ts";
-import type { Plan, Target } from "./nemesis.ts";
+import type { Target } from "./fault.ts";
+import type { Plan } from "./nemesis.ts";
 import type { Witness } from "./witness.ts";
 import type { SimMachine, SimWorld } from "./world.ts";
 

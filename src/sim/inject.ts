@@ -1,8 +1,8 @@
 import { isUnumError, unreachable } from "../base/index.ts";
 import type { UnumHandle } from "../api/index.ts";
 import type { Cluster, Member } from "./cluster.ts";
-import { describeFault } from "./nemesis.ts";
-import type { Fault } from "./nemesis.ts";
+import { describeFault } from "./fault.ts";
+import type { Fault } from "./fault.ts";
 
 /** A network as good as it gets, to return to after a lossy time. */
 const lossless = { lossPpm: 0, duplicatePpm: 0, reorderPpm: 0 } as const;

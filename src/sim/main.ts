@@ -18,17 +18,21 @@ async function main(): Promise<number> {
     process.stderr.write(`${parsed.mistake}\n`);
     return 2;
   }
-  const { checkDeterminism, count, first, profile, trace } = parsed;
+  const { checkDeterminism, count, first, nemeses, profile, trace, workloads } = parsed;
+  const narrowed: SeedOptions = { profile, nemeses, workloads };
   const commit = process.env["UNUM_COMMIT"] ?? "";
   const startedMs = performance.now();
   const results: SeedResult[] = [];
   for (let seed = first; seed < first + count; seed++) {
-    const result = await runSeed(seed, { profile, ...(trace ? { record: (line: string) => void process.stdout.write(`${line}\n`) } : {}) });
+    const result = await runSeed(seed, {
+      ...narrowed,
+      ...(trace ? { record: (line: string) => void process.stdout.write(`${line}\n`) } : {}),
+    });
     results.push(result);
     const failed = result.violations.length > 0;
     if (failed || count === 1) process.stdout.write(`${describeResult(result)}\n`);
     if (failed) process.stdout.write(`replay: ${replayLine(result, commit)}\n`);
-    if (checkDeterminism) await compare(seed, { profile }, result);
+    if (checkDeterminism) await compare(seed, narrowed, result);
   }
   process.stdout.write(`${describeTotals(results, performance.now() - startedMs)}\n`);
   return results.some((result) => result.violations.length > 0) || differences > 0 ? 1 : 0;

@@ -1,7 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { Prng } from "../base/index.ts";
 import { readArguments } from "./arguments.ts";
-import { describeFault, drawPlan, isProfile, profileNames } from "./nemesis.ts";
+import { describeFault } from "./fault.ts";
+import { drawPlan } from "./nemesis.ts";
+import { isProfile, nemesisNames, profileNames, profiles } from "./profile.ts";
+import { replayLine } from "./report.ts";
+import { workloadNames } from "./workload.ts";
 
 const plans = Array.from({ length: 300 }, (_, seed) => drawPlan(new Prng(seed)));
 
@@ -14,7 +18,7 @@ describe("a plan", () => {
   it("leaves whole kinds of faults out, and no kind out of all plans", () => {
     const kinds = plans.map(({ faults }) => new Set(faults.map(({ fault }) => fault.kind)));
     const all = new Set(kinds.flatMap((set) => [...set]));
-    expect(all.size).toBe(19);
+    expect([...all].sort()).toEqual([...(profiles["swarm"]?.nemeses ?? [])].sort());
     expect(kinds.filter((set) => set.size < all.size / 2).length).toBeGreaterThan(100);
     for (const kind of all) expect(kinds.filter((set) => set.has(kind)).length).toBeGreaterThan(10);
   });
@@ -40,23 +44,67 @@ describe("a plan", () => {
   });
 });
 
+describe("a narrowed plan", () => {
+  it("has the named faults and workloads, each in every seed's draw", () => {
+    for (let seed = 0; seed < 50; seed++) {
+      const plan = drawPlan(new Prng(seed), "calm", { nemeses: ["reset"], workloads: ["kv"] });
+      expect(new Set(plan.faults.map(({ fault }) => fault.kind))).toEqual(new Set(["reset"]));
+      expect(plan.workloads).toEqual(["kv"]);
+    }
+  });
+
+  it("always has a workload, and each is drawn by some seed", () => {
+    expect(plans.every(({ workloads }) => workloads.length > 0)).toBe(true);
+    expect(new Set(plans.flatMap(({ workloads }) => workloads))).toEqual(new Set(workloadNames));
+  });
+
+  it("is replayed by a line that narrows it again", () => {
+    const plan = drawPlan(new Prng(1), "network");
+    expect(replayLine({ seed: 1, plan, narrowing: {} }, "")).toBe("npm run sim -- --seed 1 --profile network --trace");
+    expect(replayLine({ seed: 1, plan, narrowing: { nemeses: ["clog", "reset"], workloads: ["kv"] } }, "abc")).toBe(
+      "git checkout abc && npm run sim -- --seed 1 --profile network --nemesis clog,reset --workload kv --trace",
+    );
+  });
+});
+
 describe("the command line", () => {
   it("takes one seed or many", () => {
-    expect(readArguments([])).toEqual({ first: 1, count: 1, profile: "swarm", trace: false, checkDeterminism: false });
-    expect(readArguments(["--seed", "7", "--trace"])).toMatchObject({ first: 7, count: 1, trace: true });
+    const defaults = {
+      first: 1,
+      count: 1,
+      profile: "swarm",
+      nemeses: undefined,
+      workloads: undefined,
+      trace: false,
+      checkDeterminism: false,
+    };
+    expect(readArguments([])).toEqual(defaults);
+    expect(readArguments(["--seed", "7", "--trace"])).toEqual({ ...defaults, first: 7, trace: true });
     expect(readArguments(["--seeds", "200", "--from", "1000", "--profile", "network", "--check-determinism"])).toEqual({
+      ...defaults,
       first: 1000,
       count: 200,
       profile: "network",
-      trace: false,
       checkDeterminism: true,
+    });
+    expect(readArguments(["--nemesis", "reset,clog", "--workload", "kv"])).toEqual({
+      ...defaults,
+      nemeses: ["clog", "reset"],
+      workloads: ["kv"],
     });
   });
 
   it("says in one sentence what is wrong", () => {
     expect(readArguments(["--seed", "x"])).toEqual({ mistake: "--seed takes a whole number." });
-    expect(readArguments(["--seed"])).toHaveProperty("mistake");
-    expect(readArguments(["--profile", "none"])).toHaveProperty("mistake");
-    expect(readArguments(["--sed", "1"])).toHaveProperty("mistake");
+    for (const wrong of [
+      ["--seed"],
+      ["--profile", "none"],
+      ["--profile", "toString"],
+      ["--nemesis", "clog,rain"],
+      ["--workload"],
+      ["--sed", "1"],
+    ])
+      expect(readArguments(wrong)).toHaveProperty("mistake");
+    expect(nemesisNames).toContain("clog");
   });
 });

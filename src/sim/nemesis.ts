@@ -1,70 +1,21 @@
 import { unreachable } from "../base/index.ts";
 import type { Prng } from "../base/index.ts";
-
-/** Whom a fault hits. `pick` chooses among the candidates there are when its time has come. */
-export interface Target {
-  readonly role: "leader" | "follower" | "any";
-  readonly pick: number;
-}
-
-/** One thing that goes wrong, and for how long. */
-export type Fault =
-  /** The process dies; what it wrote is in the kernel. With "power" the machine dies, and what was not synced may be lost or torn. */
-  | { readonly kind: "crash"; readonly how: "process" | "power"; readonly target: Target; readonly forMs: number }
-  /** All nodes at once. */
-  | { readonly kind: "crash-all"; readonly how: "process" | "power"; readonly forMs: number }
-  /** Closed in order and started again. */
-  | { readonly kind: "restart"; readonly target: Target; readonly forMs: number }
-  | { readonly kind: "pause"; readonly how: "stopped" | "asleep"; readonly target: Target; readonly forMs: number }
-  /** The nodes fall into two parts that do not reach each other; clients reach all. */
-  | { readonly kind: "split"; readonly pick: number; readonly forMs: number }
-  /** One node is cut off from the others; with `clients` from everybody. */
-  | {
-      readonly kind: "isolate";
-      readonly target: Target;
-      readonly direction: "both" | "in" | "out";
-      readonly clients: boolean;
-      readonly forMs: number;
-    }
-  /** One pair of nodes does not reach each other, all others do. */
-  | { readonly kind: "broken-cable"; readonly pick: number; readonly forMs: number }
-  /** What one node sends another arrives late, all at once. */
-  | { readonly kind: "clog"; readonly pick: number; readonly forMs: number }
-  /** All connections between two nodes break. */
-  | { readonly kind: "reset"; readonly pick: number }
-  | {
-      readonly kind: "lossy";
-      readonly lossPpm: number;
-      readonly duplicatePpm: number;
-      readonly reorderPpm: number;
-      readonly latencyUsMax: number;
-      readonly forMs: number;
-    }
-  /** Every operation takes `factor` times as long. */
-  | { readonly kind: "slow-disk"; readonly target: Target; readonly factor: number; readonly forMs: number }
-  | { readonly kind: "full-disk"; readonly target: Target; readonly forMs: number }
-  /** The next sync fails, and nothing that it covered is ever written by a later one. */
-  | { readonly kind: "sync-failure"; readonly target: Target }
-  /** One node of the run, always the same, dies and comes back with a bit flipped in its log or a snapshot. */
-  | { readonly kind: "bit-rot"; readonly pick: number; readonly forMs: number }
-  | { readonly kind: "wall-jump"; readonly target: Target; readonly byMs: number }
-  | { readonly kind: "drift"; readonly target: Target; readonly ppm: number }
-  | { readonly kind: "transfer" }
-  | { readonly kind: "add-member" }
-  | { readonly kind: "remove-member"; readonly target: Target };
-
-export type FaultKind = Fault["kind"];
+import type { Fault, FaultKind, Target } from "./fault.ts";
+import { calm, profiles } from "./profile.ts";
+import { workloadNames } from "./workload.ts";
 
 export interface PlannedFault {
   readonly atMs: number;
   readonly fault: Fault;
 }
 
-/** Everything about a run that the seed decides before it begins. */
+/** Everything about a run that the seed decides before it begins. It is plain data: written down, it is a scenario. */
 export interface Plan {
   readonly profile: string;
   readonly nodes: number;
   readonly clients: number;
+  /** What the clients do, by name; at least one. */
+  readonly workloads: readonly string[];
   /** How long faults go on. */
   readonly faultMs: number;
   readonly faults: readonly PlannedFault[];
@@ -75,72 +26,55 @@ export interface Plan {
   readonly latencyUsMax: number;
 }
 
-/** Which faults a profile may draw. */
-const profiles: Readonly<Record<string, readonly FaultKind[]>> = {
-  calm: [],
-  crashes: ["crash", "crash-all", "restart", "pause"],
-  network: ["split", "isolate", "broken-cable", "clog", "reset", "lossy"],
-  disk: ["crash", "crash-all", "slow-disk", "full-disk", "sync-failure", "bit-rot"],
-  clocks: ["wall-jump", "drift", "pause"],
-  members: ["add-member", "remove-member", "transfer", "crash", "restart", "isolate"],
-  swarm: [
-    "crash",
-    "crash-all",
-    "restart",
-    "pause",
-    "split",
-    "isolate",
-    "broken-cable",
-    "clog",
-    "reset",
-    "lossy",
-    "slow-disk",
-    "full-disk",
-    "sync-failure",
-    "bit-rot",
-    "wall-jump",
-    "drift",
-    "transfer",
-    "add-member",
-    "remove-member",
-  ],
-};
-
-export const profileNames: readonly string[] = Object.keys(profiles);
-
-export function isProfile(name: string): boolean {
-  return Object.hasOwn(profiles, name);
+/** What is left of a profile when somebody looks for something. */
+export interface Narrowing {
+  /** Only these kinds of faults, whatever the profile has, each of them in every run. */
+  readonly nemeses?: readonly FaultKind[] | undefined;
+  /** Only these workloads, all of them in every run. */
+  readonly workloads?: readonly string[] | undefined;
 }
 
 /**
  * Draws a run. Swarm-style: each seed leaves about half of the kinds out and gives the others wildly
  * different weights, so that rare combinations are reached that an even mix would drown.
  */
-export function drawPlan(prng: Prng, profile = "swarm"): Plan {
-  const kinds = profiles[profile] ?? [];
-  const weights = kinds
-    .map((kind) => ({ kind, weight: prng.chance(1, 2) ? 0 : prng.pick([1, 3, 10, 30]) }))
-    .filter(({ weight }) => weight > 0);
-  const faultMs = prng.between(8_000, 14_000);
-  const faults: PlannedFault[] = [];
-  const gapMs = prng.pick([400, 800, 1_500, 3_000]);
-  // A cluster needs a moment to form before there is something to break, now and then even that is broken.
-  let atMs = prng.chance(1, 8) ? 0 : 1_500;
-  for (;;) {
-    atMs += prng.between(Math.floor(gapMs / 4), gapMs * 2);
-    if (atMs >= faultMs || weights.length === 0) break;
-    faults.push({ atMs, fault: drawFault(prng, pickWeighted(prng, weights)) });
-  }
+export function drawPlan(prng: Prng, profile = "swarm", narrowing: Narrowing = {}): Plan {
+  const { faultMs: faultMsRange, gapMs: gapsMs, nemeses, workloads } = profiles[profile] ?? calm;
+  const faultMs = prng.between(...faultMsRange);
   return {
     profile,
     faultMs,
-    faults,
+    faults: drawFaults(prng.fork("faults"), narrowing.nemeses ?? leaveOut(prng.fork("kinds"), nemeses), faultMs, prng.pick(gapsMs)),
+    workloads: narrowing.workloads ?? chooseSome(prng.fork("workloads"), workloads.length === 0 ? workloadNames : workloads),
     nodes: prng.pick([3, 3, 3, 3, 5, 5, 1]),
     clients: prng.between(2, 4),
     snapshotLogBytes: prng.pick([8, 32, 128, 65_536]) * 1024,
     driftPpmMax: prng.pick([0, 100, 5_000]),
     latencyUsMax: prng.pick([300, 1_000, 5_000, 20_000]),
   };
+}
+
+function leaveOut(prng: Prng, kinds: readonly FaultKind[]): FaultKind[] {
+  return kinds.filter(() => prng.chance(1, 2));
+}
+
+function chooseSome(prng: Prng, names: readonly string[]): string[] {
+  const chosen = names.filter(() => prng.chance(1, 2));
+  return chosen.length > 0 ? chosen : [prng.pick(names)];
+}
+
+/** One fault after the other, each with chance of its own, so that taking one away changes no other. */
+function drawFaults(prng: Prng, kinds: readonly FaultKind[], faultMs: number, gapMs: number): PlannedFault[] {
+  const weights = kinds.map((kind) => ({ kind, weight: prng.pick([1, 3, 10, 30]) }));
+  const faults: PlannedFault[] = [];
+  if (weights.length === 0) return faults;
+  // A cluster needs a moment to form before there is something to break, now and then even that is broken.
+  let atMs = prng.chance(1, 8) ? 0 : 1_500;
+  for (;;) {
+    atMs += prng.between(Math.floor(gapMs / 4), gapMs * 2);
+    if (atMs >= faultMs) return faults;
+    faults.push({ atMs, fault: drawFault(prng.fork(`fault ${faults.length}`), pickWeighted(prng, weights)) });
+  }
 }
 
 function pickWeighted(prng: Prng, weights: readonly { readonly kind: FaultKind; readonly weight: number }[]): FaultKind {
@@ -217,14 +151,4 @@ function drawFault(prng: Prng, kind: FaultKind): Fault {
     default:
       return unreachable(kind);
   }
-}
-
-export function describeFault(fault: Fault): string {
-  return Object.entries(fault)
-    .map(([name, value]) => {
-      if (name === "kind") return String(value);
-      if (typeof value === "object" && value !== null) return String((value as Target).role);
-      return `${name} ${String(value)}`;
-    })
-    .join(" ");
 }

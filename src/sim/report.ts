@@ -12,9 +12,14 @@ export function describeResult(result: SeedResult): string {
 }
 
 /** The command that runs the seed again. `commit`: at which source; "" when it is not known. */
-export function replayLine(result: SeedResult, commit: string): string {
-  const profile = result.profile === "swarm" ? "" : ` --profile ${result.profile}`;
-  return `${commit === "" ? "" : `git checkout ${commit} && `}npm run sim -- --seed ${result.seed}${profile} --trace`;
+export function replayLine(result: Pick<SeedResult, "seed" | "plan" | "narrowing">, commit: string): string {
+  const { narrowing, plan, seed } = result;
+  const option = (name: string, value: string | undefined): string => (value === undefined ? "" : ` --${name} ${value}`);
+  const drawn =
+    option("profile", plan.profile === "swarm" ? undefined : plan.profile) +
+    option("nemesis", narrowing.nemeses?.join(",")) +
+    option("workload", narrowing.workloads?.join(","));
+  return `${commit === "" ? "" : `git checkout ${commit} && `}npm run sim -- --seed ${seed}${drawn} --trace`;
 }
 
 export function describeTotals(results: readonly SeedResult[], realMs: number): string {

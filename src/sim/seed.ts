@@ -10,7 +10,7 @@ import { installGuards } from "./guards.ts";
 import { History, describeCall } from "./history.ts";
 import { Injector } from "./inject.ts";
 import { drawPlan } from "./nemesis.ts";
-import type { Plan } from "./nemesis.ts";
+import type { Narrowing, Plan } from "./nemesis.ts";
 import { SimulationStuck } from "./scheduler.ts";
 import { Witness } from "./witness.ts";
 import { Client, drawWorkload, unpad } from "./workload.ts";
@@ -18,15 +18,20 @@ import type { ClientHost } from "./workload.ts";
 import { SimWorld } from "./world.ts";
 import type { SimMachine } from "./world.ts";
 
-export interface SeedOptions {
-  readonly profile?: string;
+export interface SeedOptions extends Narrowing {
+  /** Default "swarm". */
+  readonly profile?: string | undefined;
+  /** In place of the plan that the seed would draw: a scenario, or one with some of its faults taken away. */
+  readonly plan?: Plan | undefined;
   /** Each event as a line. */
   readonly record?: (line: string) => void;
 }
 
 export interface SeedResult {
   readonly seed: number;
-  readonly profile: string;
+  readonly plan: Plan;
+  /** How the drawing of the plan was narrowed. */
+  readonly narrowing: Narrowing;
   /** Of all events: the same seed gives the same hash. */
   readonly hash: string;
   readonly events: number;
@@ -77,6 +82,7 @@ const { process } = globalThis as { readonly process?: RejectionSource };
 class Run {
   private readonly seed: number;
   private readonly plan: Plan;
+  private readonly narrowing: Narrowing;
   private readonly world: SimWorld;
   private readonly cluster: Cluster;
   private readonly agreement = new Agreement();
@@ -90,8 +96,9 @@ class Run {
 
   constructor(seed: number, options: SeedOptions) {
     this.seed = seed;
+    this.narrowing = { nemeses: options.nemeses, workloads: options.workloads };
     const prng = new Prng(seed);
-    this.plan = drawPlan(prng.fork("plan"), options.profile);
+    this.plan = options.plan ?? drawPlan(prng.fork("plan"), options.profile, options);
     this.world = new SimWorld(seed, {
       network: { latencyUsMax: this.plan.latencyUsMax },
       ...(options.record === undefined ? {} : { record: options.record }),
@@ -133,7 +140,8 @@ class Run {
     const { scheduler } = world;
     return {
       seed,
-      profile: plan.profile,
+      plan,
+      narrowing: this.narrowing,
       hash: scheduler.trace.hash,
       events: scheduler.executed,
       virtualMs: scheduler.nowMs,

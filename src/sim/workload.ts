@@ -13,6 +13,9 @@ export interface ClientHost {
   sleep(ms: number): Promise<void>;
 }
 
+/** What `--workload` may name. */
+export const workloadNames: readonly string[] = ["kv"];
+
 export type OperationKind = Operation["kind"];
 
 /** What the clients of a run do. */
