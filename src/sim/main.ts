@@ -1,4 +1,5 @@
 import { readArguments } from "./arguments.ts";
+import { describeDifference, findDifference } from "./determinism.ts";
 import { runSeed } from "./seed.ts";
 import type { SeedOptions, SeedResult } from "./seed.ts";
 import { describeResult, describeTotals, replayLine } from "./report.ts";
@@ -40,22 +41,12 @@ async function main(): Promise<number> {
 
 let differences = 0;
 
-/** Runs the seed again; when it goes another way, once more twice, to show the first line that differs. */
+/** Runs the seed again; when it goes another way, shows where. */
 async function compare(seed: number, options: SeedOptions, before: SeedResult): Promise<void> {
-  const again = await runSeed(seed, options);
-  if (again.hash === before.hash) return;
+  const difference = await findDifference(before.hash, (record) => runSeed(seed, { ...options, record }));
+  if (difference === undefined) return;
   differences++;
-  const [one, two] = [await recorded(seed, options), await recorded(seed, options)];
-  const at = one.findIndex((line, index) => line !== two[index]);
-  process.stdout.write(`seed ${seed} is not deterministic: ${before.hash}, then ${again.hash}\n`);
-  if (at < 0) process.stdout.write(`  not seen again in two more runs of ${one.length} and ${two.length} events\n`);
-  else for (const line of [...one.slice(Math.max(0, at - 3), at), `- ${one[at]}`, `+ ${two[at]}`]) process.stdout.write(`  ${line}\n`);
-}
-
-async function recorded(seed: number, options: SeedOptions): Promise<string[]> {
-  const lines: string[] = [];
-  await runSeed(seed, { ...options, record: (line) => void lines.push(line) });
-  return lines;
+  process.stdout.write(`seed ${seed} is not deterministic: ${describeDifference(difference)}\n`);
 }
 
 process.exitCode = await main();

@@ -24,7 +24,7 @@ export interface SeedOptions extends Narrowing {
   /** In place of the plan that the seed would draw: a scenario, or one with some of its faults taken away. */
   readonly plan?: Plan | undefined;
   /** Each event as a line. */
-  readonly record?: (line: string) => void;
+  readonly record?: ((line: string) => void) | undefined;
 }
 
 export interface SeedResult {
@@ -59,8 +59,8 @@ const settleMsMax = 20_000;
 
 /** One seed, from an empty disk to a verdict. Never rejects: what goes wrong is a violation. */
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {
-  const removeGuards = installGuards();
   const run = new Run(seed, options);
+  const removeGuards = installGuards((what) => run.violation(`${what} was called within the simulation`));
   const ignored = (error: unknown): void => run.violation(`nobody handles a rejection: ${describeError(error)}`);
   process?.on("unhandledRejection", ignored);
   try {
