@@ -6,6 +6,7 @@ export { silentLogger } from "./logger.ts";
 export type { Logger } from "./logger.ts";
 export type { Child, ChildExit, FileSink, Files, Input, Output, Processes, Signal, SpawnRequest } from "./process.ts";
 export type { Random } from "./random.ts";
+export type { Scope, Surroundings } from "./scope.ts";
 export { StreamError, formatAddress, parseAddress } from "./stream.ts";
 export type { Address, Listener, Stream, StreamErrorCode, StreamHandlers, StreamPurpose, Streams } from "./stream.ts";
 import type { Checksum } from "./checksum.ts";

@@ -36,6 +36,8 @@ export interface ClusterOptions {
   readonly witness: Witness;
   /** Something happened that must never happen. */
   readonly violation: (text: string) => void;
+  /** A node has started: its process goes on with what else it does. */
+  readonly started?: (member: Member, node: UnumNode) => void;
 }
 
 /** Nodes on simulated machines: started, broken and looked at from outside. */
@@ -106,6 +108,7 @@ export class Cluster {
         (node) => {
           if (host.life !== life) return;
           member.node = node;
+          this.options.started?.(member, node);
           node.closed.catch((error: unknown) => this.exited(member, life, error));
         },
         (error: unknown) => this.exited(member, life, error),
