@@ -31,7 +31,12 @@ export function makeExternal<M extends Methods>(host: ExternalHost, name: string
   return Object.fromEntries(calls) as External<M>;
 }
 
-function call(host: ExternalHost, label: string, implementation: (...all: never[]) => unknown, values: readonly unknown[]): Promise<unknown> {
+function call(
+  host: ExternalHost,
+  label: string,
+  implementation: (...all: never[]) => unknown,
+  values: readonly unknown[],
+): Promise<unknown> {
   const { history, machine, own, prng, scope } = host;
   const caller = scope.current() ?? own;
   const faulty = host.isFaulty();
