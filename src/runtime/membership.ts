@@ -1,10 +1,12 @@
-import { MalformedBytes, UnumError, hexId, isUnumError, systemGroup, utf8Decode, utf8Encode } from "../base/index.ts";
+import { MalformedBytes, UnumError, hexId, isUnumError, limits, systemGroup, utf8Decode, utf8Encode } from "../base/index.ts";
 import type { ClusterId, NodeId, Prng } from "../base/index.ts";
-import type { Clock, Logger, Random, Streams, Timer } from "../ports/index.ts";
+import { formatAddress, parseAddress } from "../ports/index.ts";
+import type { Clock, Logger, Names, Random, Streams, Timer } from "../ports/index.ts";
 import { Method } from "../wire/index.ts";
 import type { Hello, Request } from "../wire/index.ts";
 import { Forwarder, forwardAsPromise } from "./forwarder.ts";
 import type { Bootstrap, FormingProposal, IdentityStore, NodeCard } from "./identity.ts";
+import { isDnsSeed } from "./options.ts";
 import { votersOf } from "./plan.ts";
 
 /** What nodes say to each other before they are members of one cluster. */
@@ -27,6 +29,7 @@ export interface MembershipOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly streams: Streams;
+  readonly names: Names;
   readonly logger: Logger;
   readonly prng: Prng;
   readonly identity: IdentityStore;
@@ -42,6 +45,7 @@ export interface MembershipOptions {
 
 const roundMs = 200;
 const askTimeoutMs = 1_000;
+const resolveTimeoutMs = 5_000;
 
 type Discovery = Extract<MembershipAnswer, { op: "discover" }> & { readonly seed: string };
 
@@ -106,7 +110,7 @@ export class Membership {
       await this.found({ proposer: identity.value.node, cluster: this.newCluster(), members: [this.options.card()] });
       return;
     }
-    const found = await this.discover();
+    const found = await this.discover(await this.addresses());
     const member = found.find((answer) => answer.cluster !== null);
     const clusters = new Set(found.map((answer) => answer.cluster).filter((cluster) => cluster !== null));
     if (clusters.size > 1) throw new UnumError("TWO_CLUSTERS", `The seeds belong to different clusters: ${[...clusters].join(", ")}.`);
@@ -122,8 +126,25 @@ export class Membership {
     return hexId<ClusterId>(this.options.random.bytes(8));
   }
 
-  private async discover(): Promise<Discovery[]> {
-    const asked = this.options.seeds.map(async (seed): Promise<Discovery | undefined> => {
+  /** The seeds of this round: those listed, or all addresses that the name has now. */
+  private async addresses(): Promise<readonly string[]> {
+    const { clock, names, seeds } = this.options;
+    const [seed = ""] = seeds;
+    const named = isDnsSeed(seed) ? parseAddress(seed.slice(4)) : undefined;
+    if (named === undefined) return seeds;
+    const resolved = await withTimeout(clock, names.resolve(named.host), resolveTimeoutMs, seed);
+    const addresses = resolved.slice(0, limits.membersMax).map((host) => formatAddress({ host, port: named.port }));
+    if (addresses.includes(this.options.card().address)) this.listed = true;
+    for (const [address, forwarder] of this.forwarders) {
+      if (addresses.includes(address)) continue;
+      this.forwarders.delete(address);
+      forwarder.close();
+    }
+    return addresses;
+  }
+
+  private async discover(seeds: readonly string[]): Promise<Discovery[]> {
+    const asked = seeds.map(async (seed): Promise<Discovery | undefined> => {
       try {
         const answer = await this.ask(seed, { op: "discover", card: this.options.card() });
         if (answer.op !== "discover") return undefined;

@@ -23,7 +23,7 @@ import type { Identity } from "./identity.ts";
 import { featureLevel } from "./options.ts";
 
 /** The parts of a platform that a directory at rest needs. */
-export type OfflinePlatform = Omit<Platform, "streams">;
+export type OfflinePlatform = Omit<Platform, "streams" | "names">;
 
 export interface RestoreReport {
   readonly cluster: string;

@@ -13,6 +13,8 @@ import type { Witness } from "./witness.ts";
 import type { SimMachine, SimWorld } from "./world.ts";
 
 const port = 7400;
+const clusterName = "cluster";
+const dnsSeed = `dns:${clusterName}:${port}`;
 /** A node that stopped by itself is started again after this, as a supervisor would. */
 const superviseUs = 500_000;
 
@@ -49,6 +51,9 @@ export class Cluster {
   private readonly tickMs: number;
   private readonly electionTicks: number;
   private readonly storage: Partial<StorageSettings>;
+  private readonly expect: number;
+  /** Seeds are one name rather than a list. */
+  private readonly byName: boolean;
 
   constructor(world: SimWorld, options: ClusterOptions) {
     this.world = world;
@@ -67,7 +72,18 @@ export class Cluster {
       batchBytesMax: segmentBytes / 2,
     };
     const names = Array.from({ length: options.plan.nodes }, (_, i) => `n${i + 1}`);
-    for (const name of names) this.build(name, names.map(addressOf));
+    this.expect = names.length;
+    this.byName = this.prng.fork("seeds").chance(1, 4);
+    for (const name of names) this.build(name, this.byName ? [dnsSeed] : names.map(addressOf));
+    this.publish();
+  }
+
+  /** What the name of the cluster resolves to: every machine that is or shall be a member. */
+  private publish(): void {
+    this.world.names.set(
+      clusterName,
+      [...this.members.values()].filter((member) => !member.removed).map((member) => member.name),
+    );
   }
 
   private build(name: string, seeds: readonly string[]): Member {
@@ -95,7 +111,8 @@ export class Cluster {
   /** A new machine joins. Undefined while there is no cluster to join. */
   addMember(): Member | undefined {
     if (this.leader() === undefined) return undefined;
-    const member = this.build(`n${this.members.size + 1}`, this.addresses);
+    const member = this.build(`n${this.members.size + 1}`, this.byName ? [dnsSeed] : this.addresses);
+    this.publish();
     this.boot(member);
     return member;
   }
@@ -135,6 +152,7 @@ export class Cluster {
       clock: machine.clock,
       random: machine.random,
       streams: machine.streams,
+      names: machine.names,
       checksum: machine.checksum,
       disk,
       logger: this.logger(name),
@@ -157,7 +175,7 @@ export class Cluster {
       listen: { host: member.name, port },
       advertise: undefined,
       seeds: member.seeds,
-      expect: member.seeds.length,
+      expect: this.byName ? this.expect : member.seeds.length,
       zone: "",
       ephemeral: false,
       replicas: 3,

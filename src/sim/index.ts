@@ -4,6 +4,8 @@ export type { SimClockOptions } from "./clock.ts";
 export { NotDeterministic, installGuards } from "./guards.ts";
 export { SimHost } from "./host.ts";
 export type { HostState } from "./host.ts";
+export { SimNames } from "./names.ts";
+export type { NameTable } from "./names.ts";
 export { SimNetwork, linkDefaults } from "./network.ts";
 export type { LinkOptions, NetworkOptions } from "./network.ts";
 export { SimRandom } from "./random.ts";

@@ -1,6 +1,7 @@
 export { NodeChecksum } from "./checksum.ts";
 export { NodeClock } from "./clock.ts";
 export { NodeDisk } from "./disk.ts";
+export { NodeNames } from "./names.ts";
 export { NodeRandom } from "./random.ts";
 export { NodeScope } from "./scope.ts";
 export { NodeStreams } from "./streams.ts";
