@@ -8,7 +8,7 @@ import type { BackupManifest } from "./backup-file.ts";
 import { LocalSource, RemoteSource } from "./backup-source.ts";
 import type { BackupSource } from "./backup-source.ts";
 import type { Call, ServerStream } from "./connection.ts";
-import { withTimeout } from "./membership.ts";
+import { withTimeout } from "./timeout.ts";
 import type { UnumNode } from "./node.ts";
 
 /** A node that was asked for its keyspaces says within this time what it will send. */

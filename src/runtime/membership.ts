@@ -1,6 +1,5 @@
-import { MalformedBytes, UnumError, hexId, isUnumError, limits, systemGroup, utf8Decode, utf8Encode } from "../base/index.ts";
+import { MalformedBytes, UnumError, hexId, isUnumError, systemGroup, utf8Decode, utf8Encode } from "../base/index.ts";
 import type { ClusterId, NodeId, Prng } from "../base/index.ts";
-import { formatAddress, parseAddress } from "../ports/index.ts";
 import type { Clock, Logger, Names, Random, Streams, Timer } from "../ports/index.ts";
 import { Method } from "../wire/index.ts";
 import type { Hello, Request } from "../wire/index.ts";
@@ -8,6 +7,8 @@ import { Forwarder, forwardAsPromise } from "./forwarder.ts";
 import type { Bootstrap, FormingProposal, IdentityStore, NodeCard } from "./identity.ts";
 import { isDnsSeed } from "./options.ts";
 import { votersOf } from "./plan.ts";
+import { seedAddresses } from "./seeds.ts";
+import { withTimeout } from "./timeout.ts";
 
 /** What nodes say to each other before they are members of one cluster. */
 export type MembershipRequest =
@@ -45,7 +46,6 @@ export interface MembershipOptions {
 
 const roundMs = 200;
 const askTimeoutMs = 1_000;
-const resolveTimeoutMs = 5_000;
 
 type Discovery = Extract<MembershipAnswer, { op: "discover" }> & { readonly seed: string };
 
@@ -128,15 +128,10 @@ export class Membership {
 
   /** The seeds of this round: those listed, or all addresses that the name has now. */
   private async addresses(): Promise<readonly string[]> {
-    const { clock, names, seeds } = this.options;
-    const [seed = ""] = seeds;
-    const named = isDnsSeed(seed) ? parseAddress(seed.slice(4)) : undefined;
-    if (named === undefined) return seeds;
-    const resolved = await withTimeout(clock, names.resolve(named.host), resolveTimeoutMs, seed);
-    const addresses = resolved.slice(0, limits.membersMax).map((host) => formatAddress({ host, port: named.port }));
+    const addresses = await seedAddresses(this.options.seeds, this.options);
     if (addresses.includes(this.options.card().address)) this.listed = true;
     for (const [address, forwarder] of this.forwarders) {
-      if (addresses.includes(address)) continue;
+      if (addresses.includes(address) || !this.options.seeds.some(isDnsSeed)) continue;
       this.forwarders.delete(address);
       forwarder.close();
     }
@@ -270,20 +265,4 @@ export function decodeMembership<T>(bytes: Uint8Array): T {
   } catch (cause) {
     throw new MalformedBytes(`a membership message is JSON text: ${String(cause)}`);
   }
-}
-
-export function withTimeout<T>(clock: Clock, work: Promise<T>, timeoutMs: number, who: string): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = clock.after(timeoutMs, () => reject(new UnumError("TIMEOUT", `${who} did not answer within ${timeoutMs} ms.`)));
-    work.then(
-      (value) => {
-        timer.cancel();
-        resolve(value);
-      },
-      (error: unknown) => {
-        timer.cancel();
-        reject(error as Error);
-      },
-    );
-  });
 }

@@ -5,7 +5,7 @@ import type { Answer, Priority, Request } from "../wire/index.ts";
 import type { Call } from "./connection.ts";
 import { Forwarder, forwardAsPromise } from "./forwarder.ts";
 import type { ForwardedStream } from "./forwarder.ts";
-import { withTimeout } from "./membership.ts";
+import { withTimeout } from "./timeout.ts";
 import type { UnumNode } from "./node.ts";
 
 /** What the runtime's own requests have in common. */
