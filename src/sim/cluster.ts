@@ -1,12 +1,14 @@
 import { crc32, defaultGroup, isUnumError, systemGroup } from "../base/index.ts";
 import type { Prng, UnumError } from "../base/index.ts";
 import type { Logger, Platform } from "../ports/index.ts";
+import type { Configuration } from "../raft/index.ts";
 import type { Replica } from "../replica/index.ts";
 import { UnumNode } from "../runtime/index.ts";
 import type { NodeObserver, NodeOptions } from "../runtime/index.ts";
 import type { StorageSettings } from "../storage/index.ts";
 import type { Agreement } from "./check/index.ts";
 import { SimDisk } from "./disk.ts";
+import type { CrashFate } from "./disk.ts";
 import type { Target } from "./fault.ts";
 import type { Plan } from "./nemesis.ts";
 import type { Witness } from "./witness.ts";
@@ -30,6 +32,12 @@ export interface Member {
   node: UnumNode | undefined;
   /** It was told that it is removed: it never starts again. */
   removed: boolean;
+  /** Somebody damaged or replaced its disk: it may say so and stop. */
+  damaged: boolean;
+  /** Its last start ended with CORRUPT. */
+  corrupt: boolean;
+  /** Every replica that it ever opened, as "group/id": who owns an id outlives the process. */
+  readonly owned: Set<string>;
 }
 
 export interface ClusterOptions {
@@ -40,6 +48,8 @@ export interface ClusterOptions {
   readonly violation: (text: string) => void;
   /** A node has started: its process goes on with what else it does. */
   readonly started?: (member: Member, node: UnumNode) => void;
+  /** A node whose disk was damaged says that it cannot go on with it: an operator's matter. */
+  readonly corrupt?: (member: Member) => void;
 }
 
 /** Nodes on simulated machines: started, broken and looked at from outside. */
@@ -90,7 +100,18 @@ export class Cluster {
     const { driftPpmMax } = this.options.plan;
     const machine = this.world.machine(name, { driftPpm: driftPpmMax === 0 ? 0 : this.prng.between(-driftPpmMax, driftPpmMax) });
     const disk = new SimDisk({ clock: machine.clock, prng: this.prng.fork(`disk ${name}`) });
-    const member: Member = { name, address: addressOf(name), machine, disk, seeds, node: undefined, removed: false };
+    const member: Member = {
+      name,
+      address: addressOf(name),
+      machine,
+      disk,
+      seeds,
+      node: undefined,
+      removed: false,
+      damaged: false,
+      corrupt: false,
+      owned: new Set(),
+    };
     this.members.set(name, member);
     return member;
   }
@@ -126,6 +147,7 @@ export class Cluster {
           if (host.life !== life) return;
           member.node = node;
           this.options.started?.(member, node);
+          member.corrupt = false;
           node.closed.catch((error: unknown) => this.exited(member, life, error));
         },
         (error: unknown) => this.exited(member, life, error),
@@ -142,7 +164,15 @@ export class Cluster {
       member.removed = true;
       return;
     }
-    if (!isUnumError(error, "DISK_FAILED", "OUT_OF_SPACE")) this.options.violation(`${member.name} stopped: ${describeError(error)}`);
+    if (member.damaged && isUnumError(error, "CORRUPT")) {
+      this.world.scheduler.trace.event(this.world.scheduler.nowUs, `${member.name} stopped: ${describeError(error)}`);
+      member.corrupt = true;
+      this.options.corrupt?.(member);
+      return;
+    }
+    // An empty directory under a name that the others still believe alive is refused until they know better.
+    const expected = isUnumError(error, "DISK_FAILED", "OUT_OF_SPACE") || (member.damaged && isUnumError(error, "NAME_IN_USE"));
+    if (!expected) this.options.violation(`${member.name} stopped: ${describeError(error)}`);
     this.world.scheduler.schedule(superviseUs, `supervise ${member.name}`, () => this.revive(member));
   }
 
@@ -198,6 +228,7 @@ export class Cluster {
     const { name } = member;
     return {
       began: (replica) => {
+        member.owned.add(`${replica.group}/${replica.id}`);
         witness.began(name, replica);
         agreement.began(name, replica.group, replica.applied);
         if (replica.applied > 0) agreement.state(name, replica.group, replica.applied, replica.machine.hash());
@@ -237,10 +268,11 @@ export class Cluster {
     return candidates[target.pick % Math.max(1, candidates.length)];
   }
 
-  crash(member: Member, how: "process" | "power"): void {
+  /** `fate`: what becomes of what was not synced, at a power loss; undefined draws it. */
+  crash(member: Member, how: "process" | "power", fate?: CrashFate): void {
     member.node = undefined;
     member.machine.host.crash(how);
-    member.disk.crash(how);
+    member.disk.crash(how, fate);
   }
 
   /** Closes the node in order, then starts it again. */
@@ -271,8 +303,7 @@ export class Cluster {
     network.heal();
     network.setLinks({ lossPpm: 0, duplicatePpm: 0, reorderPpm: 0, latencyUsMax: 1_000 });
     for (const member of this.members.values()) {
-      member.disk.slowness = 1;
-      member.disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+      member.disk.heal();
       this.revive(member);
     }
   }
@@ -286,21 +317,48 @@ export class Cluster {
     return found;
   }
 
+  /** What the leader of a group believes the group to be; undefined while there is none. */
+  configuration(group: number): Configuration | undefined {
+    let best: Replica | undefined;
+    for (const { replica } of this.replicas(group)) if (replica.isLeader && replica.term > (best?.term ?? -1)) best = replica;
+    return best?.configuration;
+  }
+
+  /** Whose replica this is or was. */
+  owner(group: number, id: number): Member | undefined {
+    return [...this.members.values()].find((member) => member.owned.has(`${group}/${id}`));
+  }
+
   /**
-   * Every member runs and every group counts only members: the earlier removals are done with. Removing
-   * the next one before that may take a group's majority away, and is not asked of the cluster.
+   * Every member runs and every group has at least three voters, none of them on its way out, and counts only members:
+   * earlier changes are done with. Removing one before that may take a group's majority away, and is not asked of the cluster.
    */
   isSettled(): boolean {
     const live = this.live();
     if ([...this.members.values()].some((member) => !member.removed && !live.includes(member))) return false;
     for (const group of [systemGroup, defaultGroup]) {
       const replicas = this.replicas(group).map(({ replica }) => replica);
-      const leader = replicas.find((replica) => replica.isLeader);
-      if (leader === undefined) return false;
-      const { learners, outgoing, voters } = leader.configuration;
+      const configuration = this.configuration(group);
+      if (configuration === undefined) return false;
+      const { learners, outgoing, voters } = configuration;
+      if (outgoing.length > 0 || voters.length < 3) return false;
       if (![...voters, ...outgoing, ...learners].every((id) => replicas.some((replica) => replica.id === id))) return false;
     }
     return true;
+  }
+
+  /**
+   * The group has no leader, and somebody says why: a disk is damaged beyond use, a replica suspect or stopped. The default
+   * keyspace may not exist yet, which is the system group's to say.
+   */
+  hasStoppedLoudly(group: number): boolean {
+    if (this.configuration(group) !== undefined) return false;
+    const replicas = this.replicas(group);
+    return (
+      [...this.members.values()].some((member) => member.corrupt) ||
+      replicas.some(({ replica }) => replica.failure !== undefined || replica.status().suspect) ||
+      (group !== systemGroup && replicas.length === 0 && this.hasStoppedLoudly(systemGroup))
+    );
   }
 
   /** Who waits for what: a line per node and replica. */

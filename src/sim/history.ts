@@ -137,6 +137,11 @@ export class History {
     watching.startedAt = this.position++;
   }
 
+  /** Nobody is left to serve those that are open: what they saw must be right as far as it goes. */
+  abandonWatches(): void {
+    for (const watching of this.watches) if (watching.ended === "open") watching.ended = "closed";
+  }
+
   count(outcome: Outcome): number {
     let count = 0;
     for (const call of this.calls) if (call.outcome === outcome) count++;

@@ -29,6 +29,7 @@ describe("a plan", () => {
       for (const { atMs, fault } of faults) {
         expect(atMs).toBeGreaterThanOrEqual(last);
         expect(atMs).toBeLessThan(faultMs);
+        if (fault.kind === "pause") expect(atMs + fault.forMs).toBeLessThan(faultMs);
         expect(describeFault(fault)).toContain(fault.kind);
         last = atMs;
       }

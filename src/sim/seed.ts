@@ -12,6 +12,7 @@ import { Injector } from "./inject.ts";
 import { drawPlan } from "./nemesis.ts";
 import type { Narrowing, Plan } from "./nemesis.ts";
 import { SimulationStuck } from "./scheduler.ts";
+import { whoWaits } from "./waiting.ts";
 import { Witness } from "./witness.ts";
 import { Client, drawWorkload, unpad } from "./workload.ts";
 import type { ClientHost } from "./workload.ts";
@@ -50,6 +51,8 @@ export interface SeedResult {
   readonly violations: readonly string[];
 }
 
+const groups = [systemGroup, defaultGroup];
+
 /** After the faults, everything must work again within this. */
 const healMsMax = 30_000;
 /** More events than this within a millisecond of virtual time are an endless loop. */
@@ -79,6 +82,9 @@ interface RejectionSource {
 /** Where the simulator runs; a rejection that nobody handles would end a real process. */
 const { process } = globalThis as { readonly process?: RejectionSource };
 
+/** What must come back after the faults did not. */
+class NoProgress extends Error {}
+
 class Run {
   private readonly seed: number;
   private readonly plan: Plan;
@@ -92,6 +98,9 @@ class Run {
   private readonly clients: Client[] = [];
   private readonly injector: Injector;
   private undecided = 0;
+  private healedMs = 0;
+  /** The cluster said that its disks lost too much to go on. */
+  private stopped = false;
   private revisions = 0;
 
   constructor(seed: number, options: SeedOptions) {
@@ -105,7 +114,13 @@ class Run {
     });
     const violation = (found: string): void => this.violation(found);
     this.witness = new Witness(violation);
-    this.cluster = new Cluster(this.world, { plan: this.plan, agreement: this.agreement, witness: this.witness, violation });
+    this.cluster = new Cluster(this.world, {
+      plan: this.plan,
+      agreement: this.agreement,
+      witness: this.witness,
+      violation,
+      corrupt: (member) => this.injector.attend(member),
+    });
     const workload = drawWorkload(prng.fork("workload"));
     for (let i = 1; i <= this.plan.clients; i++) {
       const machine = this.world.machine(`c${i}`);
@@ -116,7 +131,7 @@ class Run {
       const handle = pinned === undefined ? this.open(machine, this.cluster.addresses) : this.open(machine, [pinned], false);
       this.clients.push(new Client(this.clientHost(machine), handle, this.history, workload, violation));
     }
-    this.injector = new Injector(this.cluster, this.open(this.world.machine("admin"), this.cluster.addresses), this.plan.latencyUsMax);
+    this.injector = new Injector(this.cluster, this.open(this.world.machine("admin"), this.cluster.addresses), this.plan);
   }
 
   violation(found: string): void {
@@ -129,7 +144,7 @@ class Run {
       await this.recover();
       await this.check();
     } catch (error) {
-      this.violation(error instanceof Error ? (error.stack ?? error.message) : String(error));
+      this.violation(error instanceof NoProgress ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
     for (const found of this.agreement.violations) this.violation(found);
     return this.result();
@@ -194,12 +209,23 @@ class Run {
     const { cluster, history } = this;
     this.injector.stop();
     cluster.heal();
+    this.healedMs = this.world.scheduler.nowMs;
     const probed = this.probeAll();
-    await this.demand("each node serves a write and a read", () => probed.done, healMsMax);
+    await this.demand("each node serves a write and a read", () => probed.done || this.hasStopped(), healMsMax);
     await this.pass(500);
     for (const client of this.clients) client.stop();
     await this.demand("all calls have ended", () => history.pending().length === 0, settleMsMax);
+    if (this.stopped) this.history.abandonWatches();
     await this.demand("all replicas are equal", () => this.converged(), healMsMax);
+  }
+
+  /** Beyond the budget of damage groups may stop, for good, if they say so. They get the same time to come back first. */
+  private hasStopped(): boolean {
+    const { cluster, healedMs, plan, world } = this;
+    if (plan.budget === "kept" || world.scheduler.nowMs < healedMs + healMsMax - 1_000) return false;
+    const silent = groups.filter((group) => cluster.configuration(group) === undefined);
+    this.stopped = silent.length > 0 && silent.every((group) => cluster.hasStoppedLoudly(group));
+    return this.stopped;
   }
 
   private async demand(what: string, done: () => boolean, limitMs: number): Promise<void> {
@@ -207,19 +233,19 @@ class Run {
       await this.world.scheduler.until(() => done() || this.standsStill(), limitMs);
     } catch (error) {
       if (!(error instanceof SimulationStuck)) throw error;
-      const pending = this.history
+      const calls = this.history
         .pending()
         .slice(0, 10)
         .map((call) => `  ${describeCall(call)}`);
-      throw new Error(
-        [
-          `not within ${limitMs} ms after the faults: ${what}`,
-          this.cluster.describe(),
-          this.world.network.describe(),
-          "pending:",
-          ...pending,
-        ].join("\n"),
-      );
+      const waiting = whoWaits(this.cluster).map((line) => `  ${line}`);
+      const lines = [
+        `not within ${limitMs} ms after the faults: ${what}`,
+        ...waiting,
+        this.cluster.describe(),
+        this.world.network.describe(),
+      ];
+      // Not thrown as it is: where in the simulator it was noticed says nothing.
+      throw new NoProgress([...lines, ...(calls.length === 0 ? [] : ["calls that wait:", ...calls])].join("\n"));
     }
   }
 
@@ -238,7 +264,7 @@ class Run {
       );
       void (async () => {
         for (let attempt = 0; ; attempt++) {
-          if (member.removed) break;
+          if (member.removed || this.stopped || (member.corrupt && this.plan.budget === "beyond")) break;
           const wrote = await client.run({
             kind: "put",
             key: `rprobe-${member.name}`,
@@ -258,8 +284,11 @@ class Run {
   }
 
   private converged(): boolean {
-    for (const group of [systemGroup, defaultGroup]) {
-      const replicas = this.cluster.replicas(group);
+    for (const group of groups) {
+      if (this.plan.budget === "beyond" && this.cluster.hasStoppedLoudly(group)) continue;
+      // A replica that says that it cannot trust its disk is loud; within the budget somebody repairs it.
+      const all = this.cluster.replicas(group);
+      const replicas = this.plan.budget === "kept" ? all : all.filter(({ replica }) => !replica.status().suspect);
       if (replicas.length === 0 || !replicas.some(({ replica }) => replica.isLeader)) return false;
       const last = Math.max(...replicas.map(({ replica }) => replica.status().lastIndex));
       if (replicas.some(({ member, replica }) => !member.removed && replica.applied !== last)) return false;
@@ -269,10 +298,10 @@ class Run {
 
   private async check(): Promise<void> {
     const finals: FinalRead[] = [];
-    for (const member of this.cluster.live()) finals.push(await this.readAll(member.name, member.address));
+    if (!this.stopped) for (const member of this.cluster.live()) finals.push(await this.readAll(member.name, member.address));
     const chronicle = this.witness.chronicle();
     this.revisions = chronicle.lastRevision;
-    await this.demandWatches(chronicle);
+    if (!this.stopped) await this.demandWatches(chronicle);
     const registers = checkRegisters(this.history);
     this.undecided = registers.undecided.length;
     for (const found of registers.violations) this.violation(found);

@@ -79,6 +79,7 @@ export class SimulatedWorld implements World {
       agreement: this.agreement,
       witness: new Witness(violation),
       violation,
+      corrupt: (member) => this.injector.attend(member),
       started: (member, node) =>
         this.begin(member, new Life(member.machine, this.prng.fork(`life ${member.name} ${member.machine.host.life}`), node)),
     });
@@ -94,7 +95,7 @@ export class SimulatedWorld implements World {
       },
       isCertain: (error) => isUnumError(error) && error.outcome === "not-applied",
     });
-    this.injector = new Injector(this.cluster, this.open(this.sim.machine("admin")), this.plan.latencyUsMax);
+    this.injector = new Injector(this.cluster, this.open(this.sim.machine("admin")), this.plan);
     this.services = {
       scope,
       machine,
