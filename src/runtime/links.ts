@@ -43,7 +43,7 @@ interface Peer {
   readonly entries: PeerConnection;
   readonly bulk: PeerConnection;
   readonly heartbeats: Heartbeat[];
-  /** Of the node, on connections that it opened; when we learned of it, before that. */
+  /** Of the node, on connections that it opened. */
   lastHeardMs: number;
   /** When the connection that we opened last proved that it works both ways. */
   provenMs: number;
@@ -109,7 +109,7 @@ export class Links {
       onOpen: ignore,
       onFrame: (frame) => options.onBulkAnswer(node, frame),
     });
-    this.peers.set(node, { control, entries, bulk, heartbeats: [], lastHeardMs: options.clock.now(), provenMs: 0 });
+    this.peers.set(node, { control, entries, bulk, heartbeats: [], lastHeardMs: Number.NEGATIVE_INFINITY, provenMs: 0 });
     control.dial();
     entries.dial();
   }
@@ -145,10 +145,9 @@ export class Links {
     return true;
   }
 
-  /** Milliseconds since the node was last heard of on a connection of its own, or since this node knows of it; 0 for one that is no peer. */
+  /** Milliseconds since the node was last heard of on a control or entries connection. */
   silentMs(node: NodeId): number {
-    const now = this.options.clock.now();
-    return now - (this.peers.get(node)?.lastHeardMs ?? now);
+    return this.options.clock.now() - (this.peers.get(node)?.lastHeardMs ?? Number.NEGATIVE_INFINITY);
   }
 
   send(to: NodeId, group: GroupId, message: Message): void {

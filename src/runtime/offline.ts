@@ -1,4 +1,4 @@
-import { Prng, UnumError, hexEncode, hexId, systemGroup } from "../base/index.ts";
+import { Prng, UnumError, defaultGroup, defaultKeyspaceName, hexEncode, hexId, systemGroup } from "../base/index.ts";
 import type { ClusterId, GroupId, NodeId, ReplicaId } from "../base/index.ts";
 import {
   decodeReply,
@@ -18,12 +18,11 @@ import { loadMachine } from "../replica/index.ts";
 import { lockDataDirectory, openStorage, readIdentity, writeIdentity } from "../storage/index.ts";
 import type { GroupLog, Storage } from "../storage/index.ts";
 import { BackupReader } from "./backup-file.ts";
-import type { BackupManifest } from "./backup-file.ts";
 import type { Identity } from "./identity.ts";
 import { featureLevel } from "./options.ts";
 
 /** The parts of a platform that a directory at rest needs. */
-export type OfflinePlatform = Omit<Platform, "streams" | "names">;
+export type OfflinePlatform = Omit<Platform, "streams">;
 
 export interface RestoreReport {
   readonly cluster: string;
@@ -43,21 +42,13 @@ export interface RecoveryPlan {
     /** Names of the voters that are given up. */
     readonly votersLost: readonly string[];
   }[];
-  /** Names of keyspaces without a copy in this directory: they are given up as a whole. */
-  readonly keyspacesLost: readonly string[];
 }
 
 interface NamedKeyspace {
   readonly name: string;
-  /** Copies. */
   readonly wanted: number;
+  readonly machine: KeyspaceMachine;
 }
-
-/** One keyspace at a time is in memory. */
-type Machines = AsyncIterable<{ readonly name: string; readonly machine: KeyspaceMachine }>;
-
-/** Copies of a keyspace whose backup does not say how many it had. */
-const wantedDefault = 3;
 
 const applyChunkBytes = 4 * 1024 * 1024;
 
@@ -76,17 +67,14 @@ export async function restoreDirectory(
       throw new UnumError("INVALID_ARGUMENT", "The directory belongs to a node already; restore into an empty one.");
     const reader = new BackupReader(backup, platform.checksum);
     const manifest = await reader.manifest();
-    const keyspaces = manifest.keyspaces.map(({ name, wanted }) => ({ name, wanted: wanted ?? wantedDefault }));
-    return writeDirectory(platform, keyspaces, machinesOf(reader, manifest), node);
+    const keyspaces: NamedKeyspace[] = [];
+    for (const { name } of manifest.keyspaces) {
+      const restorer = keyspaceFactory({}).restore();
+      for (let record = await reader.record(); record.length > 0; record = await reader.record()) restorer.push(record);
+      keyspaces.push({ name, wanted: 3, machine: rebaseKeyspace(restorer.finish() as KeyspaceMachine) });
+    }
+    return writeDirectory(platform, keyspaces, node);
   });
-}
-
-async function* machinesOf(reader: BackupReader, manifest: BackupManifest): Machines {
-  for (const { name } of manifest.keyspaces) {
-    const restorer = keyspaceFactory({}).restore();
-    for (let record = await reader.record(); record.length > 0; record = await reader.record()) restorer.push(record);
-    yield { name, machine: rebaseKeyspace(restorer.finish() as KeyspaceMachine) };
-  }
 }
 
 /** What `recoverDirectory` would keep and give up. Changes nothing. */
@@ -112,11 +100,7 @@ export async function planRecovery(platform: OfflinePlatform): Promise<RecoveryP
             .map(({ node }) => system.state.nodes.get(node)?.name ?? node),
         });
       }
-      const keyspacesLost = [...system.state.groups.values()]
-        .filter(({ group }) => group !== systemGroup && !storage.groups.has(group))
-        .map(({ name }) => name);
-      const name = system.state.nodes.get(identity.node)?.name ?? "";
-      return { cluster: identity.cluster ?? "", name, groups, keyspacesLost };
+      return { cluster: identity.cluster ?? "", name: system.state.nodes.get(identity.node)?.name ?? "", groups };
     } finally {
       await storage.close();
     }
@@ -132,24 +116,19 @@ export async function recoverDirectory(old: OfflinePlatform, fresh: OfflinePlatf
   return locked(old, async () => {
     const { identity, storage, system } = await openOld(old);
     try {
-      const held = sortedLogs(storage).flatMap((log) => {
+      const keyspaces: NamedKeyspace[] = [];
+      for (const log of sortedLogs(storage)) {
         const record = system.state.groups.get(log.group);
-        return log.group === systemGroup || record === undefined ? [] : [{ log, name: record.name, wanted: record.wanted }];
-      });
+        if (log.group === systemGroup || record === undefined) continue;
+        const machine = (await replay(log, keyspaceFactory({}).create(), keyspaceFactory({}))) as KeyspaceMachine;
+        keyspaces.push({ name: record.name, wanted: record.wanted, machine: rebaseKeyspace(machine) });
+      }
       const self = system.state.nodes.get(identity.node);
-      const card = { name: self?.name ?? "", address: self?.address ?? "" };
-      return await locked(fresh, () => writeDirectory(fresh, held, replayed(held), card));
+      return await locked(fresh, () => writeDirectory(fresh, keyspaces, { name: self?.name ?? "", address: self?.address ?? "" }));
     } finally {
       await storage.close();
     }
   });
-}
-
-async function* replayed(held: readonly { readonly log: GroupLog; readonly name: string }[]): Machines {
-  for (const { log, name } of held) {
-    const machine = (await replay(log, keyspaceFactory({}).create(), keyspaceFactory({}))) as KeyspaceMachine;
-    yield { name, machine: rebaseKeyspace(machine) };
-  }
 }
 
 async function locked<T>(platform: OfflinePlatform, work: () => Promise<T>): Promise<T> {
@@ -207,7 +186,6 @@ async function replay(log: GroupLog, empty: Machine, factory: MachineFactory): P
 async function writeDirectory(
   platform: OfflinePlatform,
   keyspaces: readonly NamedKeyspace[],
-  machines: Machines,
   card: { readonly name: string; readonly address: string },
 ): Promise<RestoreReport> {
   const { disk, random } = platform;
@@ -222,23 +200,16 @@ async function writeDirectory(
   };
   tell({ kind: "bootstrap", cluster, initialVoters: [replica], nodes: [{ ...member, replica }] });
   // The default keyspace is group 1 whatever the order in the backup.
-  const ordered = [...keyspaces].sort((a, b) => Number(b.name === "default") - Number(a.name === "default"));
-  const withDefault = ordered[0]?.name === "default";
-  if (!withDefault) ordered.unshift({ name: "default", wanted: wantedDefault });
+  const ordered = [...keyspaces].sort((a, b) => Number(b.name === defaultKeyspaceName) - Number(a.name === defaultKeyspaceName));
+  if (ordered[0]?.name !== defaultKeyspaceName)
+    ordered.unshift({ name: defaultKeyspaceName, wanted: 3, machine: keyspaceFactory({}).create() });
   for (const { name, wanted } of ordered) tell({ kind: "create-keyspace", name, wanted, nodes: [node] });
   const storage = await open(platform);
-  const reports: RestoreReport["keyspaces"][number][] = [];
   try {
     let incarnations = 0;
     await writeGroup(storage, systemGroup, replica, ++incarnations, system);
-    const write = async (name: string, machine: KeyspaceMachine): Promise<void> => {
-      const group = system.state.keyspaces.get(name);
-      if (group === undefined) throw new UnumError("CORRUPT", `The backup names keyspace "${name}" in a way that no cluster takes.`);
-      await writeGroup(storage, group, replica, ++incarnations, machine);
-      reports.push({ name, revision: machine.revision, keys: keysOf(machine) });
-    };
-    for await (const { name, machine } of machines) await write(name, machine);
-    if (!withDefault) await write("default", keyspaceFactory({}).create());
+    for (const { name, machine } of ordered)
+      await writeGroup(storage, system.state.keyspaces.get(name) ?? defaultGroup, replica, ++incarnations, machine);
     const identity: Identity = {
       node,
       incarnation,
@@ -252,7 +223,7 @@ async function writeDirectory(
   } finally {
     await storage.close();
   }
-  return { cluster, keyspaces: reports };
+  return { cluster, keyspaces: ordered.map(({ name, machine }) => ({ name, revision: machine.revision, keys: keysOf(machine) })) };
 }
 
 async function writeGroup(storage: Storage, group: GroupId, replica: ReplicaId, incarnation: number, machine: Machine): Promise<void> {
