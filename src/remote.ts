@@ -45,7 +45,7 @@ export function connectRemote(urls: readonly string[], options: ConnectOptions):
         const address = parseAddress(endpoint);
         if (address === undefined) throw new UnumError("INVALID_ARGUMENT", `"${endpoint}" is no address.`);
         try {
-          return new StreamCarrier(await streams.dial(address, { timeoutMs, purpose: "client" }), (callback) => clock.defer(callback));
+          return new StreamCarrier(await streams.dial(address, { timeoutMs, purpose: "client" }), (callback) => clock.deferLast(callback));
         } catch (cause) {
           throw new UnumError("UNAVAILABLE", `No node answers at ${endpoint}.`, { cause });
         }

@@ -34,5 +34,6 @@ export {
   resolveOptions,
 } from "./options.ts";
 export type { LogLevel, OptionInput, OptionKind, OptionName, OptionRow, OptionScope, OptionValue, OptionValues } from "./options.ts";
+export { IdMap } from "./id-map.ts";
 export { MapCursor, OrderedMap } from "./ordered-map.ts";
 export { Prng } from "./prng.ts";

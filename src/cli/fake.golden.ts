@@ -25,7 +25,13 @@ export class FakeWorld {
   readonly takenPorts = new Set<number>();
   readonly connected: string[] = [];
   readonly children: FakeChild[] = [];
-  clock: Clock = { now: () => 0, wall: () => 0, after: () => ({ cancel: () => undefined }), defer: (callback) => callback() };
+  clock: Clock = {
+    now: () => 0,
+    wall: () => 0,
+    after: () => ({ cancel: () => undefined }),
+    defer: (callback) => callback(),
+    deferLast: (callback) => callback(),
+  };
   readonly store = new FakeStore();
   input = "";
   terminal = false;
@@ -326,5 +332,6 @@ export function fastClock(): Clock {
       };
     },
     defer: (callback) => callback(),
+    deferLast: (callback) => callback(),
   };
 }

@@ -135,6 +135,23 @@ export function clockContract(name: string, make: () => ClockHarness): void {
       expect(seen.indexOf("promise")).toBeLessThan(seen.indexOf("d"));
     });
 
+    it("callbacks deferred last run behind the deferred ones, with those that these ask for", async () => {
+      const { clock, until } = start();
+      const seen: string[] = [];
+      clock.defer(() => {
+        seen.push("work");
+        clock.deferLast(() => {
+          seen.push("sent");
+          clock.deferLast(() => seen.push("sent later"));
+        });
+      });
+      clock.defer(() => seen.push("more work"));
+      await until(() => seen.length === 4);
+      expect(seen).toEqual(["work", "more work", "sent", "sent later"]);
+      clock.deferLast(() => seen.push("alone"));
+      await until(() => seen.length === 5);
+    });
+
     it("deferred callbacks run before a timer of a later turn", async () => {
       const { clock, until } = start();
       const seen: string[] = [];

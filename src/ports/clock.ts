@@ -10,7 +10,8 @@ export interface Timer {
  * `wall` may jump in any direction; a timer fires no earlier than its delay, in the order of due
  * times, and may fire arbitrarily late; `defer` runs callbacks in order, after all input that is
  * ready in this turn of the loop and before any timer of a later turn: it is where a turn's work is
- * gathered into one batch.
+ * gathered into one batch; `deferLast` runs callbacks behind those that were deferred until then, in the
+ * same turn: it is where what the work has produced leaves.
  */
 export interface Clock {
   /** Monotonic milliseconds from an arbitrary origin, with fractions. */
@@ -19,4 +20,5 @@ export interface Clock {
   wall(): number;
   after(delayMs: number, callback: () => void): Timer;
   defer(callback: () => void): void;
+  deferLast(callback: () => void): void;
 }

@@ -37,7 +37,9 @@ export interface Stream {
   /** Bytes accepted by `write` and not yet taken by the operating system. */
   readonly bufferedBytes: number;
   handle(handlers: StreamHandlers): void;
-  /** Queues bytes and returns; the caller does not change them afterwards. After close it does nothing. */
+  /** True: bytes that were written and that `bufferedBytes` does not count any more are the caller's again. */
+  readonly copies?: boolean;
+  /** Queues bytes and returns; the caller does not change them afterwards, but see `copies`. After close it does nothing. */
   write(bytes: Uint8Array): void;
   /** Stops and resumes `onData`, so that the sender feels back-pressure. */
   pause(): void;

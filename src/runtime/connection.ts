@@ -1,14 +1,12 @@
-import { MalformedBytes, UnumError, limits } from "../base/index.ts";
+import { IdMap, MalformedBytes, UnumError, limits } from "../base/index.ts";
 import {
+  FrameHeads,
   FrameType,
-  Slab,
   decodeCancel,
   decodeCredit,
   decodeRequest,
   encodeEnd,
   encodeErrorResponse,
-  encodeItem,
-  encodeOkResponse,
   toWireError,
 } from "../wire/index.ts";
 import type { Answer, Carrier, Request } from "../wire/index.ts";
@@ -99,9 +97,9 @@ export class ServerConnection {
   private readonly carrier: Carrier;
   private readonly now: () => number;
   private readonly handlers: ConnectionHandlers;
-  private readonly calls = new Map<number, Call>();
+  private readonly calls = new IdMap<Call>();
   private readonly streams = new Map<number, ServerStream>();
-  private readonly slab = new Slab();
+  private readonly heads = new FrameHeads();
   private requestBytes = 0;
   private closed = false;
   private paused = false;
@@ -181,7 +179,7 @@ export class ServerConnection {
     if (this.calls.get(id) !== call) return;
     this.calls.delete(id);
     this.requestBytes -= call.bodyBytes;
-    if (body !== undefined) this.send(encodeOkResponse(id, body, this.slab));
+    if (body !== undefined) this.send(this.heads.ok(id), body);
     else if (error !== undefined) this.send(encodeErrorResponse(id, toWireError(error)));
   }
 
@@ -196,16 +194,16 @@ export class ServerConnection {
   }
 
   item(id: number, body: Uint8Array): void {
-    if (this.streams.has(id)) this.send(encodeItem(id, body, this.slab));
+    if (this.streams.has(id)) this.send(this.heads.item(id), body);
   }
 
   end(id: number, answer: Answer): void {
     if (this.streams.delete(id)) this.send(encodeEnd(id, answer));
   }
 
-  send(frame: Uint8Array): void {
+  send(frame: Uint8Array, body?: Uint8Array): void {
     if (this.closed) return;
-    this.carrier.send(frame);
+    this.carrier.send(frame, body);
     const buffered = this.carrier.bufferedBytes;
     if (buffered > limits.outputBytesMax) this.carrier.destroy();
     else if (buffered > limits.streamCreditBytes && !this.paused) {
@@ -236,7 +234,7 @@ export class ServerConnection {
   private ended(): void {
     if (this.closed) return;
     this.closed = true;
-    for (const call of this.calls.values()) call.abandon();
+    for (const call of this.calls.all()) call.abandon();
     this.calls.clear();
     for (const stream of this.streams.values()) stream.cancel();
     this.streams.clear();

@@ -50,7 +50,7 @@ export class Entrance {
 
   private accept(stream: Stream): void {
     const { clock } = this.options;
-    const carrier = new StreamCarrier(stream, (callback) => clock.defer(callback), { frameBytesMax: greetingBytesMax });
+    const carrier = new StreamCarrier(stream, (callback) => clock.deferLast(callback), { frameBytesMax: greetingBytesMax });
     this.admit(carrier, (purpose) => carrier.admit({ lossy: purpose !== "client" }));
   }
 

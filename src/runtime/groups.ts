@@ -135,12 +135,13 @@ export class Groups {
     return this.dirty.size > 0;
   }
 
-  /** Everything that gathered since the last turn becomes writes, messages and answers. */
-  process(): void {
+  /** Everything that gathered since the last turn becomes writes, messages, which `send` sends, and answers. */
+  process(send: () => void): void {
     const dirty = this.dirty;
     this.dirty = new Set();
     for (const replica of dirty) if (this.replicas.get(replica.group) === replica) replica.drain();
     this.options.storage.flush();
+    send();
     for (const replica of dirty) if (this.replicas.get(replica.group) === replica) replica.apply(applyBudgetMs);
   }
 

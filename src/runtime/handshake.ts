@@ -30,7 +30,7 @@ export async function openConnection(
   } catch (cause) {
     throw new UnumError("UNAVAILABLE", `No node answers at ${target}.`, { cause });
   }
-  const carrier = new StreamCarrier(stream, (callback) => clock.defer(callback), { lossy: hello.purpose !== "client" });
+  const carrier = new StreamCarrier(stream, (callback) => clock.deferLast(callback), { lossy: hello.purpose !== "client" });
   const left = Math.max(1, timeoutMs - (clock.now() - started));
   return new Promise((resolve, reject) => {
     const timer = clock.after(left, () => {
@@ -77,13 +77,13 @@ class Relay implements CarrierHandlers {
 
   attach(target: CarrierHandlers): void {
     this.target = target;
-    for (const frame of this.held.splice(0)) target.onFrame(frame);
+    for (const frame of this.held.splice(0)) target.onFrame(frame, true);
     if (this.closed !== undefined) target.onClose(this.closed);
   }
 
-  onFrame(frame: Uint8Array): void {
-    if (this.target === undefined) this.held.push(frame.slice());
-    else this.target.onFrame(frame);
+  onFrame(frame: Uint8Array, own: boolean): void {
+    if (this.target === undefined) this.held.push(own ? frame : frame.slice());
+    else this.target.onFrame(frame, own);
   }
 
   onDrain(): void {
@@ -117,8 +117,12 @@ class RelayedCarrier implements Carrier {
     this.relay.attach(handlers);
   }
 
-  send(frame: Uint8Array): void {
-    this.inner.send(frame);
+  send(frame: Uint8Array, body?: Uint8Array): void {
+    this.inner.send(frame, body);
+  }
+
+  flush(): void {
+    this.inner.flush();
   }
 
   pause(): void {

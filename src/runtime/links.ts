@@ -7,7 +7,9 @@ import {
   decodeHeartbeats,
   encodeGoodbye,
   encodeGroupMessage,
+  encodeGroupMessageHead,
   encodeHeartbeats,
+  groupMessageBody,
   heartbeatOf,
   messageOf,
 } from "../wire/index.ts";
@@ -162,7 +164,7 @@ export class Links {
     switch (message.type) {
       case "append":
       case "append-response":
-        peer.entries.send(encodeGroupMessage(group, message));
+        peer.entries.send(encodeGroupMessageHead(group, message), groupMessageBody(message));
         break;
       default:
         peer.control.send(encodeGroupMessage(group, message));
@@ -186,17 +188,21 @@ export class Links {
     return this.peers.get(to)?.bulk.isOpen === true;
   }
 
-  /** Heartbeats of all groups of a turn leave as one frame per node. */
+  /** What the turn has to say leaves, before anything is applied. Heartbeats of all groups are one frame per node. */
   flush(): void {
     for (const peer of this.withHeartbeats) peer.control.send(encodeHeartbeats(peer.heartbeats.splice(0)));
     this.withHeartbeats.clear();
+    for (const { control, entries } of this.peers.values()) {
+      control.flush();
+      entries.flush();
+    }
   }
 
   /** Takes over a connection that another node opened; it has said who it is. */
   accept(node: NodeId, purpose: ConnectionPurpose, carrier: Carrier): void {
     this.inbound.set(carrier, node);
     carrier.handle({
-      onFrame: (frame) => this.receive(node, purpose, carrier, frame),
+      onFrame: (frame, own) => this.receive(node, purpose, carrier, frame, own),
       onDrain: () => undefined,
       onClose: () => this.inbound.delete(carrier),
     });
@@ -205,7 +211,7 @@ export class Links {
     this.peers.get(node)?.entries.dialNow();
   }
 
-  private receive(node: NodeId, purpose: ConnectionPurpose, carrier: Carrier, frame: Uint8Array): void {
+  private receive(node: NodeId, purpose: ConnectionPurpose, carrier: Carrier, frame: Uint8Array, own: boolean): void {
     const peer = this.peers.get(node);
     if (peer !== undefined) peer.lastHeardMs = this.options.clock.now();
     try {
@@ -217,7 +223,7 @@ export class Links {
           break;
         }
         case FrameType.raft: {
-          const { group, message } = decodeGroupMessage(frame, { copy: true });
+          const { group, message } = decodeGroupMessage(frame, { copy: !own });
           this.options.onMessage(node, group, message);
           break;
         }

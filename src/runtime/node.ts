@@ -346,12 +346,13 @@ export class UnumNode {
     this.platform.clock.defer(() => this.turn());
   }
 
+  private readonly sendOut = (): void => this.links.flush();
+
   private turn(): void {
     this.turnQueued = false;
     try {
-      this.groups.process();
+      this.groups.process(this.sendOut);
       this.watches.pump();
-      this.links.flush();
       if (this.groups.hasWork || this.watches.hasWork) this.schedule();
     } catch (error) {
       // A broken invariant: this node's reasoning is no longer to be trusted.

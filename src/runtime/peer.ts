@@ -67,14 +67,19 @@ export class PeerConnection {
   }
 
   /** False: there is no connection now, or its output is full; the frame is dropped. */
-  send(frame: Uint8Array): boolean {
+  send(frame: Uint8Array, body?: Uint8Array): boolean {
     if (this.carrier === undefined) {
       this.dial();
       return false;
     }
     if (this.carrier.bufferedBytes > limits.outputBytesMax) return false;
-    this.carrier.send(frame);
+    this.carrier.send(frame, body);
     return true;
+  }
+
+  /** What was sent in this turn leaves now. */
+  flush(): void {
+    this.carrier?.flush();
   }
 
   /** The other side said that it goes on purpose: losing the connection hints nothing. */

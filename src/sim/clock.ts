@@ -55,6 +55,10 @@ export class SimClock implements Clock {
     this.host.schedule(0, "defer", callback);
   }
 
+  deferLast(callback: () => void): void {
+    this.host.schedule(0, "defer", callback);
+  }
+
   /** From now on the clocks run at another rate. */
   setDrift(driftPpm: number): void {
     assert(Math.abs(driftPpm) < million, "a clock does not stand still or run backwards");

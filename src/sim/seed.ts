@@ -310,7 +310,7 @@ class Run {
           if (address === undefined) throw new UnumError("INVALID_ARGUMENT", `${endpoint} is no address`);
           try {
             const stream = await streams.dial(address, { timeoutMs, purpose: "client" });
-            return new StreamCarrier(stream, (callback) => clock.defer(callback));
+            return new StreamCarrier(stream, (callback) => clock.deferLast(callback));
           } catch (cause) {
             if (isUnumError(cause)) throw cause;
             throw new UnumError("UNAVAILABLE", `${endpoint} does not answer`, { cause });

@@ -44,6 +44,10 @@ export class ManualClock implements Clock {
     this.after(0, callback);
   }
 
+  deferLast(callback: () => void): void {
+    this.after(0, callback);
+  }
+
   /** The process died: none of its timers fires. */
   clear(): void {
     this.due = [];

@@ -1,4 +1,4 @@
-import { assert, limits } from "../base/index.ts";
+import { assert, emptyBytes, limits } from "../base/index.ts";
 import { fragmentHeaderBytes, fragmentedBytesMax, fragmentedFramesMax } from "./fragments.ts";
 import { framePrefixBytes } from "./frames.ts";
 import { putU32, u32At } from "./numbers.ts";
@@ -7,11 +7,25 @@ import { FrameType } from "./types.ts";
 const chunkBytesMin = 4 * 1024;
 const chunkBytesMax = 256 * 1024;
 
-interface Split {
+/** A frame in two parts, so that a large body need not be copied to stand behind its head. */
+interface Frame {
+  readonly head: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+interface Split extends Frame {
   readonly id: number;
   readonly lane: number;
-  readonly frame: Uint8Array;
+  readonly length: number;
   sent: number;
+}
+
+/** Copies `length` bytes of the frame, from `from` on, to `at` of the target. */
+function copyPart({ head, body }: Frame, from: number, length: number, target: Uint8Array, at: number): void {
+  const ofHead = Math.max(0, Math.min(length, head.length - from));
+  if (ofHead > 0) target.set(head.subarray(from, from + ofHead), at);
+  const start = from + ofHead - head.length;
+  if (length > ofHead) target.set(body.subarray(start, start + length - ofHead), at + ofHead);
 }
 
 /**
@@ -46,8 +60,8 @@ export class FrameBatcher {
   private splitTotal = 0;
   private turn = 0;
   private nextId = 1;
-  private waiting: Uint8Array[] = [];
-  private readonly behind = new Map<number, Uint8Array[]>();
+  private waiting: Frame[] = [];
+  private readonly behind = new Map<number, Frame[]>();
   private largeBytes = 0;
 
   constructor(splitBytes: number = limits.frameSplitBytes) {
@@ -64,21 +78,25 @@ export class FrameBatcher {
     return this.splits.length > 0;
   }
 
-  /** Small frames are copied now; a large one is kept until its last piece is handed out. */
-  push(frame: Uint8Array): void {
-    const length = frame.length;
-    assert(length > 0, "a frame has a type");
+  /** Small frames are copied now; a large one, but for a head in front of a body, is kept until its last piece is handed out. */
+  push(frame: Uint8Array, body: Uint8Array = emptyBytes): void {
+    const length = frame.length + body.length;
+    assert(frame.length > 0, "a frame has a type");
     assert(length <= limits.frameBytesMax, "a frame is within the limit");
     if (this.behind.size > 0) {
       const queue = this.behind.get(laneOf(frame));
       if (queue !== undefined) {
-        queue.push(frame);
+        queue.push(kept(frame, body));
         this.largeBytes += length;
         return;
       }
     }
-    if (length <= this.splitBytes) this.append(frame);
-    else this.enqueue(frame);
+    if (length > this.splitBytes) this.enqueue(kept(frame, body));
+    else {
+      const at = this.reserve(length);
+      this.buffer.set(frame, at);
+      if (body.length > 0) this.buffer.set(body, at + frame.length);
+    }
   }
 
   /** Hands out all small frames, then pieces of large ones until `pieceBytes` of them are out. */
@@ -95,6 +113,13 @@ export class FrameBatcher {
     const chunk = this.buffer.subarray(this.start, this.used);
     this.start = this.used;
     write(chunk);
+  }
+
+  /** What was handed out has been taken: the buffer begins anew. */
+  reuse(): void {
+    if (this.copiedBytes > 0) return;
+    this.start = 0;
+    this.used = 0;
   }
 
   /** Room for `length` bytes of frame behind their length, which is written; returns where they begin. */
@@ -116,59 +141,64 @@ export class FrameBatcher {
     return at;
   }
 
-  private append(frame: Uint8Array): void {
-    const at = this.reserve(frame.length);
-    this.buffer.set(frame, at);
-  }
-
-  private enqueue(frame: Uint8Array): void {
-    const lane = laneOf(frame);
-    this.largeBytes += frame.length;
+  private enqueue(frame: Frame): void {
+    const lane = laneOf(frame.head);
+    this.largeBytes += lengthOf(frame);
     this.behind.set(lane, []);
     if (this.waiting.length > 0 || !this.mayBegin(frame)) this.waiting.push(frame);
     else this.begin(frame, lane);
   }
 
-  private mayBegin(frame: Uint8Array): boolean {
-    return this.splits.length < fragmentedFramesMax && this.splitTotal + frame.length <= fragmentedBytesMax;
+  private mayBegin(frame: Frame): boolean {
+    return this.splits.length < fragmentedFramesMax && this.splitTotal + lengthOf(frame) <= fragmentedBytesMax;
   }
 
-  private begin(frame: Uint8Array, lane: number): void {
-    this.splits.push({ id: this.nextId, lane, frame, sent: 0 });
+  private begin({ head, body }: Frame, lane: number): void {
+    const length = head.length + body.length;
+    this.splits.push({ id: this.nextId, lane, head, body, length, sent: 0 });
     this.nextId = (this.nextId + 1) >>> 0;
-    this.splitTotal += frame.length;
+    this.splitTotal += length;
   }
 
   /** The next piece of the large frame whose turn it is; returns its bytes. */
   private appendPiece(): number {
     if (this.turn >= this.splits.length) this.turn = 0;
     const split = this.splits[this.turn] as Split;
-    const length = Math.min(this.splitBytes, split.frame.length - split.sent);
+    const length = Math.min(this.splitBytes, split.length - split.sent);
     const at = this.reserve(fragmentHeaderBytes + length);
     this.buffer[at] = FrameType.fragment;
     putU32(this.buffer, at + 1, split.id);
-    putU32(this.buffer, at + 5, split.frame.length);
+    putU32(this.buffer, at + 5, split.length);
     putU32(this.buffer, at + 9, split.sent);
-    this.buffer.set(split.frame.subarray(split.sent, split.sent + length), at + fragmentHeaderBytes);
+    copyPart(split, split.sent, length, this.buffer, at + fragmentHeaderBytes);
     split.sent += length;
     this.largeBytes -= length;
-    if (split.sent < split.frame.length) this.turn++;
+    if (split.sent < split.length) this.turn++;
     else this.finish(split);
     return length;
   }
 
   private finish(split: Split): void {
     this.splits.splice(this.turn, 1);
-    this.splitTotal -= split.frame.length;
+    this.splitTotal -= split.length;
     const queue = this.behind.get(split.lane) ?? [];
     this.behind.delete(split.lane);
     for (const frame of queue) {
-      this.largeBytes -= frame.length;
-      this.push(frame);
+      this.largeBytes -= lengthOf(frame);
+      this.push(frame.head, frame.body);
     }
-    while (this.waiting.length > 0 && this.mayBegin(this.waiting[0] as Uint8Array)) {
-      const frame = this.waiting.shift() as Uint8Array;
-      this.begin(frame, laneOf(frame));
+    while (this.waiting.length > 0 && this.mayBegin(this.waiting[0] as Frame)) {
+      const frame = this.waiting.shift() as Frame;
+      this.begin(frame, laneOf(frame.head));
     }
   }
+}
+
+function lengthOf({ head, body }: Frame): number {
+  return head.length + body.length;
+}
+
+/** A head in front of a body may be used again by the caller: it is copied. */
+function kept(head: Uint8Array, body: Uint8Array): Frame {
+  return { head: body.length === 0 ? head : head.slice(), body };
 }

@@ -74,6 +74,21 @@ export function carrierContract(name: string, make: () => Promise<CarrierHarness
         expect(sees.frames.every((frame, i) => equalBytes(frame, frames[i] as Uint8Array))).toBe(true);
     });
 
+    it("a frame in two parts arrives as one, and the first part may be used again at once", async () => {
+      const { near, farSees, until } = await start();
+      const frames = Array.from({ length: 50 }, (_, i) => frameOf(i, i % 10 === 0 ? 200_000 : 6 + ((i * 37) % 3000)));
+      const head = new Uint8Array(5);
+      for (const frame of frames) {
+        head.set(frame.subarray(0, 5));
+        near.send(head, frame.subarray(5));
+        if (frame.length % 3 === 0) near.flush();
+      }
+      head.fill(255);
+      await until(() => farSees.frames.length === frames.length);
+      const idOf = (frame: Uint8Array): number => new DataView(frame.buffer, frame.byteOffset).getUint32(1, true);
+      for (const frame of farSees.frames) expect(equalBytes(frame, frames[idOf(frame)] as Uint8Array)).toBe(true);
+    });
+
     it("large frames arrive whole, and small ones of the same id stay behind them", async () => {
       const { near, farSees, until } = await start();
       const large = frameOf(1, 3_000_000);

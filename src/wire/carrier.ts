@@ -9,6 +9,8 @@ import type { Carrier, CarrierHandlers } from "./types.ts";
 export interface ByteStream {
   readonly peer: string;
   readonly bufferedBytes: number;
+  /** True: bytes that were written and that `bufferedBytes` does not count any more may be changed. */
+  readonly copies?: boolean;
   handle(handlers: ByteStreamHandlers): void;
   write(bytes: Uint8Array): void;
   pause(): void;
@@ -96,9 +98,9 @@ export class StreamCarrier implements Carrier {
     });
   }
 
-  send(frame: Uint8Array): void {
+  send(frame: Uint8Array, body?: Uint8Array): void {
     if (this.state !== "open") return;
-    this.batcher.push(frame);
+    this.batcher.push(frame, body);
     this.schedule();
   }
 
@@ -108,6 +110,11 @@ export class StreamCarrier implements Carrier {
 
   resume(): void {
     this.stream.resume();
+  }
+
+  /** The end of the turn, which `send` has asked for, tells `onDrain` and goes on with large frames. */
+  flush(): void {
+    if (this.state === "open" && this.batcher.queuedBytes > 0) this.write();
   }
 
   close(): void {
@@ -132,19 +139,28 @@ export class StreamCarrier implements Carrier {
   private schedule(): void {
     if (this.flushing) return;
     this.flushing = true;
-    this.defer(this.flush);
+    this.defer(this.runFlush);
   }
 
-  private readonly flush = (): void => {
+  private readonly runFlush = (): void => {
     this.flushing = false;
-    if (this.state !== "open") return;
-    if (this.bufferedBytes >= drainMarkBytes) this.high = true;
-    const room = this.stream.bufferedBytes < streamBytesMax;
-    this.batcher.drain(room ? pieceBytesPerTurn : 0, (chunk) => this.stream.write(chunk));
-    if (this.bufferedBytes > limits.outputBytesMax) return this.fail("the other side reads too slowly");
+    if (this.state !== "open" || !this.write()) return;
     if (!this.batcher.hasPieces) this.tellDrain(streamBytesLow);
     else if (this.stream.bufferedBytes < streamBytesMax) this.schedule();
   };
+
+  /** False: the other side reads too slowly, and this was the end. */
+  private write(): boolean {
+    if (this.bufferedBytes >= drainMarkBytes) this.high = true;
+    const room = this.stream.bufferedBytes < streamBytesMax;
+    this.batcher.drain(room ? pieceBytesPerTurn : 0, this.writeChunk);
+    if (this.stream.copies === true && this.stream.bufferedBytes === 0) this.batcher.reuse();
+    if (this.bufferedBytes <= limits.outputBytesMax) return true;
+    this.fail("the other side reads too slowly");
+    return false;
+  }
+
+  private readonly writeChunk = (chunk: Uint8Array): void => this.stream.write(chunk);
 
   private tellDrain(belowBytes: number): void {
     if (!this.high || this.stream.bufferedBytes >= belowBytes) return;
@@ -163,9 +179,9 @@ export class StreamCarrier implements Carrier {
   }
 
   private readonly onFrame = (frame: Uint8Array): void => {
-    if (frame[0] !== FrameType.fragment) return this.handlers?.onFrame(frame);
+    if (frame[0] !== FrameType.fragment) return this.handlers?.onFrame(frame, false);
     const whole = this.assembler.push(frame);
-    if (whole !== undefined) this.handlers?.onFrame(whole);
+    if (whole !== undefined) this.handlers?.onFrame(whole, true);
   };
 
   private onDrain(): void {

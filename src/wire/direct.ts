@@ -1,4 +1,5 @@
 import { MalformedBytes } from "../base/index.ts";
+import { Slab } from "./slab.ts";
 import type { Defer } from "./carrier.ts";
 import { drainMarkBytes } from "./types.ts";
 import type { Carrier, CarrierHandlers } from "./types.ts";
@@ -25,6 +26,7 @@ export function directCarrierPair(
 export class DirectCarrier implements Carrier {
   readonly peer: string;
   private readonly defer: Defer;
+  private readonly slab = new Slab();
   private other: DirectCarrier | undefined;
   private handlers: CarrierHandlers | undefined;
   private inbox: Uint8Array[] = [];
@@ -54,13 +56,18 @@ export class DirectCarrier implements Carrier {
     this.schedule();
   }
 
-  send(frame: Uint8Array): void {
+  send(head: Uint8Array, body?: Uint8Array): void {
     const other = this.other;
     if (!this.open || other === undefined || other.ending !== undefined) return;
+    const frame = body === undefined ? head : this.slab.join(head, body);
     other.inbox.push(frame);
     other.inboxBytes += frame.length;
     if (other.inboxBytes >= drainMarkBytes) other.high = true;
     other.schedule();
+  }
+
+  flush(): void {
+    // What was sent is the other side's already.
   }
 
   pause(): void {
@@ -108,7 +115,7 @@ export class DirectCarrier implements Carrier {
 
   private pass(frame: Uint8Array): void {
     try {
-      this.handlers?.onFrame(frame);
+      this.handlers?.onFrame(frame, false);
     } catch (error) {
       if (!(error instanceof MalformedBytes)) throw error;
       this.ending ??= `malformed: ${error.message}`;

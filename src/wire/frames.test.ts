@@ -103,8 +103,16 @@ describe("FrameBatcher", () => {
         const bytes = random.chance(1, 4) ? random.between(65, 2000) : random.between(9, 64);
         const frame = request(random.below(20), step, bytes);
         sent.push(frame);
-        batcher.push(frame);
+        // Whole, or as a head, which is used again at once, and a body.
+        const at = random.chance(1, 2) ? frame.length : random.between(9, frame.length);
+        const head = frame.slice(0, at);
+        if (at === frame.length) batcher.push(frame);
+        else {
+          batcher.push(head, frame.subarray(at));
+          head.fill(255);
+        }
         if (random.chance(1, 5)) batcher.drain(random.below(400), (chunk) => receive(decoder, assembler, chunk.slice(), got));
+        if (random.chance(1, 3)) batcher.reuse();
       }
       while (batcher.queuedBytes > 0) batcher.drain(500, (chunk) => receive(decoder, assembler, chunk.slice(), got));
       expect(batcher.hasPieces).toBe(false);

@@ -1,3 +1,4 @@
+export { FrameHeads } from "./heads.ts";
 export {
   decodeAdminRequest,
   decodeAdminResponse,
@@ -43,7 +44,9 @@ export {
   decodeGroupMessage,
   decodeHeartbeats,
   encodeGroupMessage,
+  encodeGroupMessageHead,
   encodeHeartbeats,
+  groupMessageBody,
   heartbeatOf,
   messageOf,
   readConfiguration,
@@ -66,7 +69,6 @@ export {
   encodeOkResponse,
   encodeRequestFrame,
 } from "./session.ts";
-export { Slab } from "./slab.ts";
 export {
   decodeSnapshotAck,
   decodeSnapshotBegin,

@@ -2,6 +2,7 @@ import { MalformedBytes, assert } from "../base/index.ts";
 import type { Defer } from "./carrier.ts";
 import { FrameDecoder, framePrefixBytes } from "./frames.ts";
 import { putU32, u32At } from "./numbers.ts";
+import { Slab } from "./slab.ts";
 import { drainMarkBytes } from "./types.ts";
 import type { Carrier, CarrierHandlers } from "./types.ts";
 
@@ -29,6 +30,7 @@ export class MessagePortCarrier implements Carrier {
   private readonly port: PortLike;
   private readonly defer: Defer;
   private readonly decoder = new FrameDecoder();
+  private readonly slab = new Slab();
   private handlers: CarrierHandlers | undefined;
   private outbox: Uint8Array[] = [];
   private outboxBytes = 0;
@@ -68,13 +70,18 @@ export class MessagePortCarrier implements Carrier {
     this.scheduleDelivery();
   }
 
-  send(frame: Uint8Array): void {
+  send(head: Uint8Array, body?: Uint8Array): void {
     if (this.state !== "open") return;
-    assert(frame.length > 0, "a frame has a type");
+    assert(head.length > 0, "a frame has a type");
+    const frame = body === undefined ? head : this.slab.join(head, body);
     this.outbox.push(frame);
     this.outboxBytes += framePrefixBytes + frame.length;
     if (this.bufferedBytes >= drainMarkBytes) this.high = true;
     this.scheduleFlush();
+  }
+
+  flush(): void {
+    if (this.state === "open" && this.outbox.length > 0) this.post();
   }
 
   pause(): void {
@@ -113,10 +120,10 @@ export class MessagePortCarrier implements Carrier {
   private scheduleFlush(): void {
     if (this.flushing) return;
     this.flushing = true;
-    this.defer(this.flush);
+    this.defer(this.runFlush);
   }
 
-  private readonly flush = (): void => {
+  private readonly runFlush = (): void => {
     this.flushing = false;
     if (this.state === "open") this.post();
   };
@@ -185,7 +192,7 @@ export class MessagePortCarrier implements Carrier {
   };
 
   private readonly onFrame = (frame: Uint8Array): void => {
-    if (!this.dead) this.handlers?.onFrame(frame);
+    if (!this.dead) this.handlers?.onFrame(frame, false);
   };
 
   private malformed(reason: string): void {

@@ -1,4 +1,4 @@
-import { MalformedBytes, Reader, Writer, assert, unreachable } from "../base/index.ts";
+import { MalformedBytes, Reader, Writer, assert, concatBytes, unreachable } from "../base/index.ts";
 import type { GroupId, ReplicaId } from "../base/index.ts";
 import type { Configuration, Entry, EntryKind, Message, SnapshotMeta } from "../raft/types.ts";
 import { FrameType } from "./types.ts";
@@ -81,14 +81,16 @@ function readReport(reader: Reader): number | undefined {
   return readFlag(reader) ? reader.u32() : undefined;
 }
 
-/** [u32 count], then [u64 term][u8 kind][blob data] each; indexes follow from `prevIndex`. */
+/** [u32 count], then [u64 term][u8 kind][blob data] each; indexes follow from `prevIndex`. The data of the last one are left to the caller. */
 function writeEntries(writer: Writer, prevIndex: number, entries: readonly Entry[]): void {
   writer.u32(entries.length);
   let index = prevIndex;
   for (const entry of entries) {
     index++;
     assert(entry.index === index, "the entries of an append follow each other");
-    writer.u64(entry.term).u8(entry.kind).blob(entry.data);
+    writer.u64(entry.term).u8(entry.kind);
+    if (index < prevIndex + entries.length) writer.blob(entry.data);
+    else writer.u32(entry.data.length);
   }
 }
 
@@ -204,10 +206,27 @@ function readMessage(reader: Reader): Message {
 
 /** Frame: [33][u32 group][message]. */
 export function encodeGroupMessage(group: GroupId, message: Message): Uint8Array {
-  const writer = new Writer(message.type === "append" ? 64 + entriesBytes(message.entries) : 96);
+  const body = groupMessageBody(message);
+  const head = encodeGroupMessageHead(group, message);
+  return body === undefined ? head : concatBytes([head, body]);
+}
+
+/**
+ * The frame but for `groupMessageBody`, for `Carrier.send(head, body)`: an append has mostly one large entry, which then goes to
+ * every follower as it is, without a copy.
+ */
+export function encodeGroupMessageHead(group: GroupId, message: Message): Uint8Array {
+  const writer = new Writer(message.type === "append" ? 96 + entriesBytes(message.entries.slice(0, -1)) : 96);
   writer.u8(FrameType.raft).u32(group);
   writeMessage(writer, message);
   return writer.take();
+}
+
+/** The data of an append's last entry; undefined: the head is the whole. */
+export function groupMessageBody(message: Message): Uint8Array | undefined {
+  if (message.type !== "append" || message.entries.length === 0) return undefined;
+  const { data } = message.entries[message.entries.length - 1] as Entry;
+  return data.length === 0 ? undefined : data;
 }
 
 /**

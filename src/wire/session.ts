@@ -2,7 +2,6 @@ import { MalformedBytes, Reader, Writer, assert, utf8Decode, utf8Encode } from "
 import type { GroupId } from "../base/index.ts";
 import { readWireError, writeWireError } from "./errors.ts";
 import { putU16, putU32, u16At, u32At } from "./numbers.ts";
-import type { Slab } from "./slab.ts";
 import { FrameType } from "./types.ts";
 import type { Answer, Method, Priority, Request, WireError } from "./types.ts";
 
@@ -17,31 +16,44 @@ const principalFlag = 0x20;
 const knownFlags = 0x3f;
 
 /** [type][u32 id][u8 method][u8 flags][u32 group][u32 remaining ms], then [u64 trace], [u16 length, principal], body. */
-const requestHeaderBytes = 15;
-const answerHeaderBytes = 6;
-const idFrameBytes = 5;
+export const requestHeaderBytes = 15;
+export const answerHeaderBytes = 6;
+export const idFrameBytes = 5;
 const remainingMsMax = 0xffff_ffff;
 
-/** Encodes a request, type byte included. With `slab` the frame lies in it. */
-export function encodeRequestFrame(request: Request, slab?: Slab): Uint8Array {
+/** The fixed part of a request, as one without flags but priority and stale has it. */
+export function fillRequestHeader(
+  header: Uint8Array,
+  id: number,
+  method: Method,
+  group: GroupId,
+  priority: Priority,
+  stale: boolean,
+  remainingMs: number,
+): void {
+  header[0] = FrameType.request;
+  putU32(header, 1, id);
+  header[5] = method;
+  header[6] = (priority === "normal" ? 0 : priorities.indexOf(priority)) | (stale ? staleFlag : 0);
+  putU32(header, 7, group);
+  putU32(header, 11, remainingMs <= 0 ? 0 : Math.min(remainingMsMax, Math.ceil(remainingMs)));
+}
+
+/** Encodes a request, type byte included. */
+export function encodeRequestFrame(request: Request): Uint8Array {
   const body = request.body;
   const principal = request.principal === "" ? undefined : utf8Encode(request.principal);
   const traced = request.trace !== 0n;
   let length = requestHeaderBytes + body.length;
   if (traced) length += 8;
   if (principal !== undefined) length += 2 + principal.length;
-  const frame = slab === undefined ? new Uint8Array(length) : slab.take(length);
-  let flags = request.priority === "normal" ? 0 : priorities.indexOf(request.priority);
-  if (request.stale) flags |= staleFlag;
+  const frame = new Uint8Array(length);
+  fillRequestHeader(frame, request.id, request.method, request.group, request.priority, request.stale, request.remainingMs);
+  let flags = frame[6] as number;
   if (request.forwarded) flags |= forwardedFlag;
   if (traced) flags |= traceFlag;
   if (principal !== undefined) flags |= principalFlag;
-  frame[0] = FrameType.request;
-  putU32(frame, 1, request.id);
-  frame[5] = request.method;
   frame[6] = flags;
-  putU32(frame, 7, request.group);
-  putU32(frame, 11, request.remainingMs <= 0 ? 0 : Math.min(remainingMsMax, Math.ceil(request.remainingMs)));
   let at = requestHeaderBytes;
   if (traced) {
     new DataView(frame.buffer, frame.byteOffset).setBigUint64(at, request.trace, true);
@@ -92,9 +104,8 @@ export function decodeRequest(frame: Uint8Array): Request {
   };
 }
 
-function encodeOk(type: FrameType, id: number, body: Uint8Array, slab: Slab | undefined): Uint8Array {
-  const length = answerHeaderBytes + body.length;
-  const frame = slab === undefined ? new Uint8Array(length) : slab.take(length);
+function encodeOk(type: FrameType, id: number, body: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(answerHeaderBytes + body.length);
   frame[0] = type;
   putU32(frame, 1, id);
   frame[5] = 0;
@@ -121,8 +132,8 @@ function decodeAnswer(type: FrameType, frame: Uint8Array): { readonly id: number
   return { id, answer: { ok: false, error } };
 }
 
-export function encodeOkResponse(id: number, body: Uint8Array, slab?: Slab): Uint8Array {
-  return encodeOk(FrameType.response, id, body, slab);
+export function encodeOkResponse(id: number, body: Uint8Array): Uint8Array {
+  return encodeOk(FrameType.response, id, body);
 }
 
 export function encodeErrorResponse(id: number, error: WireError): Uint8Array {
@@ -136,16 +147,15 @@ export function decodeResponse(frame: Uint8Array): { readonly id: number; readon
 
 /** The end of a stream: in order, with a last word, or because of an error. */
 export function encodeEnd(id: number, answer: Answer): Uint8Array {
-  return answer.ok ? encodeOk(FrameType.end, id, answer.body, undefined) : encodeError(FrameType.end, id, answer.error);
+  return answer.ok ? encodeOk(FrameType.end, id, answer.body) : encodeError(FrameType.end, id, answer.error);
 }
 
 export function decodeEnd(frame: Uint8Array): { readonly id: number; readonly answer: Answer } {
   return decodeAnswer(FrameType.end, frame);
 }
 
-export function encodeItem(id: number, body: Uint8Array, slab?: Slab): Uint8Array {
-  const length = idFrameBytes + body.length;
-  const frame = slab === undefined ? new Uint8Array(length) : slab.take(length);
+export function encodeItem(id: number, body: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(idFrameBytes + body.length);
   frame[0] = FrameType.item;
   putU32(frame, 1, id);
   frame.set(body, idFrameBytes);

@@ -12,6 +12,14 @@ export class Slab {
     this.buffer = new Uint8Array(slabBytes);
   }
 
+  /** `head` and, behind it, `body`, as bytes of their own. */
+  join(head: Uint8Array, body: Uint8Array): Uint8Array {
+    const joined = this.take(head.length + body.length);
+    joined.set(head);
+    joined.set(body, head.length);
+    return joined;
+  }
+
   /** Bytes that nobody else has; all zero. Large ones get a buffer of their own. */
   take(length: number): Uint8Array {
     if (length > this.slabBytes >> 2) return new Uint8Array(length);

@@ -174,10 +174,13 @@ export interface Carrier {
   readonly bufferedBytes: number;
   handle(handlers: CarrierHandlers): void;
   /**
-   * Type byte and payload; the caller does not change the bytes afterwards. Frames of one turn travel
-   * together. After close it does nothing.
+   * Type byte and payload, or the first part of them (at least the type and the id behind it) and a `body` that follows. The
+   * caller does not change the bytes afterwards, but a part in front of a body may be used again at once. Frames of one
+   * turn travel together. After close it does nothing.
    */
-  send(frame: Uint8Array): void;
+  send(frame: Uint8Array, body?: Uint8Array): void;
+  /** What was sent in this turn leaves now, rather than at its end. */
+  flush(): void;
   /** Stops and resumes `onFrame`, so that the sender feels back-pressure. What was read already may still come after `pause`. */
   pause(): void;
   resume(): void;
@@ -188,8 +191,11 @@ export interface Carrier {
 
 /** None is called from within a call of the carrier, and none after `onClose`. */
 export interface CarrierHandlers {
-  /** Valid only during the call: copy what is kept. `MalformedBytes` thrown here closes the carrier, naming it. */
-  onFrame(frame: Uint8Array): void;
+  /**
+   * Valid only during the call: copy what is kept. With `own` the bytes are the receiver's and stay as they
+   * are. `MalformedBytes` thrown here closes the carrier, naming it.
+   */
+  onFrame(frame: Uint8Array, own: boolean): void;
   /** What was sent has (nearly) all been taken, after `bufferedBytes` had reached `drainMarkBytes` at the end of a turn. */
   onDrain(): void;
   /** Exactly once, after `close` and `destroy` too; the text says why, for logs. */

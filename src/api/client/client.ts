@@ -307,7 +307,7 @@ export class Client implements RouterOwner, SessionOwner {
     // Those that wait for a place in a session come first: ending the others would make room for them.
     for (const session of this.sessions.values()) for (const call of session.waiting) if (!call.settled) yield call;
     yield* [...this.parked];
-    for (const connection of this.router.connections) yield* [...connection.calls.values()];
+    for (const connection of this.router.connections) yield* connection.calls.all();
   }
 
   private ring(): void {

@@ -1,9 +1,9 @@
-import { MalformedBytes, Reader, isNodeId, limits } from "../../base/index.ts";
+import { IdMap, MalformedBytes, Reader, isNodeId, limits } from "../../base/index.ts";
 import type { ClusterId, GroupId, NodeId, UnumError } from "../../base/index.ts";
 import {
+  FrameHeads,
   FrameType,
   Method,
-  Slab,
   decodeEnd,
   decodeItem,
   decodePush,
@@ -20,7 +20,7 @@ import {
   negotiate,
   protocolVersion,
 } from "../../wire/index.ts";
-import type { Answer, Carrier, Hello, Push, Request } from "../../wire/index.ts";
+import type { Answer, Carrier, Hello, Push } from "../../wire/index.ts";
 import type { Call, CallPlace } from "./call.ts";
 
 /** What this build of the handle understands; a connection uses the lower of both sides. */
@@ -69,12 +69,12 @@ export class Connection implements CallPlace {
   node: NodeId | undefined;
   cluster: ClusterId | undefined;
   /** Calls in flight by request id. */
-  readonly calls = new Map<number, Call>();
+  readonly calls = new IdMap<Call>();
   private readonly streams = new Map<number, StreamSink>();
   private readonly carrier: Carrier;
   private readonly owner: ConnectionOwner;
   private readonly hello: Hello;
-  private readonly slab = new Slab();
+  private readonly heads = new FrameHeads();
   private refusal: UnumError | undefined;
   private lastId = 0;
   private heard = true;
@@ -124,7 +124,7 @@ export class Connection implements CallPlace {
     call.lastConnection = this;
     call.attempts++;
     this.calls.set(id, call);
-    this.carrier.send(encodeRequestFrame(requestOf(id, call, remainingMs), this.slab));
+    this.carrier.send(this.heads.request(id, call.method, call.group, call.priority, call.stale, remainingMs), call.body);
   }
 
   drop(call: Call): void {
@@ -284,7 +284,7 @@ export class Connection implements CallPlace {
   private onClose(reason: string): void {
     if (this.state === "closed") return;
     this.state = "closed";
-    const calls = [...this.calls.values()];
+    const calls = this.calls.all();
     this.calls.clear();
     for (const call of calls) call.connection = undefined;
     const sinks = [...this.streams.values()];
@@ -292,21 +292,6 @@ export class Connection implements CallPlace {
     this.owner.closed(this, reason, this.refusal, calls);
     for (const sink of sinks) sink.end(undefined);
   }
-}
-
-function requestOf(id: number, call: Call, remainingMs: number): Request {
-  return {
-    id,
-    method: call.method,
-    group: call.group,
-    priority: call.priority,
-    stale: call.stale,
-    forwarded: false,
-    remainingMs,
-    trace: 0n,
-    principal: "",
-    body: call.body,
-  };
 }
 
 /** What a node says of who leads: in pushes, and in the details of NOT_LEADER as { term, leader, address }. */

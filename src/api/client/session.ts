@@ -1,7 +1,7 @@
 import { Writer, limits } from "../../base/index.ts";
 import type { GroupId, UnumError } from "../../base/index.ts";
 import { commandBytes, encodeCommand, encodePut } from "../../machine/commands/index.ts";
-import { Method, Slab } from "../../wire/index.ts";
+import { Method } from "../../wire/index.ts";
 import type { HandleClock } from "../types.ts";
 import { Call } from "./call.ts";
 import { expectResult } from "./replies.ts";
@@ -30,8 +30,8 @@ const window = limits.sessionRepliesMax;
 export class Session {
   private readonly owner: SessionOwner;
   private readonly group: GroupId;
+  /** Commands are cut from its buffers. */
   private readonly writer = new Writer(1024);
-  private readonly slab = new Slab();
   private id = 0n;
   private opening = false;
   private pumping = false;
@@ -144,13 +144,11 @@ export class Session {
     call.session = this.id;
     call.sequence = sequence;
     const writer = this.writer;
+    writer.reset();
     if (command.kind === "put" && !command.previous && !command.ignoreValue && !command.ignoreLease) {
       encodePut(writer, this.id, sequence, this.floor, command.key, command.value, command.lease);
     } else encodeCommand(writer, { session: this.id, sequence, floor: this.floor }, command);
-    const encoded = writer.peek();
-    call.body = this.slab.take(encoded.length);
-    call.body.set(encoded);
-    writer.reset();
+    call.body = writer.cut();
     this.owner.dispatch(call);
   }
 

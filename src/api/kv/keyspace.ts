@@ -2,7 +2,7 @@ import { Reader, UnumError, Writer, isWellFormed, systemGroup } from "../../base
 import type { GroupId } from "../../base/index.ts";
 import { encodeGet, encodeQuery } from "../../machine/commands/index.ts";
 import type { Command, Query } from "../../machine/commands/index.ts";
-import { Method, Slab } from "../../wire/index.ts";
+import { Method } from "../../wire/index.ts";
 import type { Decode } from "../client/call.ts";
 import type { Client } from "../client/client.ts";
 import type { CallOptions, ReadOptions } from "../types.ts";
@@ -19,8 +19,8 @@ export class Keyspace {
   /** Undefined until a node has been asked for it. */
   group: GroupId | undefined;
   private seen = 0;
+  /** Queries are cut from its buffers. */
   private readonly writer = new Writer(1024);
-  private readonly slab = new Slab();
 
   constructor(client: Client, name: string, group: GroupId | undefined) {
     if (typeof name !== "string" || name === "" || name.length > nameCharactersMax || !isWellFormed(name)) {
@@ -92,10 +92,7 @@ export class Keyspace {
   }
 
   private written(): Uint8Array {
-    const encoded = this.writer.peek();
-    const body = this.slab.take(encoded.length);
-    body.set(encoded);
-    return body;
+    return this.writer.cut();
   }
 }
 

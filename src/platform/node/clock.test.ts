@@ -19,6 +19,17 @@ describe("NodeClock", () => {
     expect(seen).toEqual(["a", "b"]);
   });
 
+  it("what a deferred callback asks for last runs before the loop looks for input again", async () => {
+    const clock = new NodeClock();
+    const seen: string[] = [];
+    clock.defer(() => {
+      setImmediate(() => seen.push("next turn"));
+      clock.deferLast(() => seen.push("last"));
+    });
+    await new Promise<void>((resolve) => setTimeout(resolve, 5));
+    expect(seen).toEqual(["last", "next turn"]);
+  });
+
   it("all callbacks deferred in a turn share one turn, a flood of them included", async () => {
     const clock = new NodeClock();
     let count = 0;

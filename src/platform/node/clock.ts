@@ -17,7 +17,7 @@ function before(a: Entry, b: Entry): boolean {
 /**
  * The operating system's time. All timers of a clock stand in one heap behind one `setTimeout`, so
  * that they fire in the order of their due times and never early (the loop's own time is cut to
- * milliseconds); all callbacks deferred in a turn share one `setImmediate`.
+ * milliseconds); all callbacks deferred in a turn share one `setImmediate`, first those of `defer`, then those of `deferLast`.
  *
  * Invariants: `live` entries of `heap` have a callback; the timeout is armed, for `armedMs`, exactly
  * while `live` is not 0, and no live entry is due before it.
@@ -30,7 +30,10 @@ export class NodeClock implements Clock {
   private timeout: NodeJS.Timeout | undefined;
   private armedMs = Number.POSITIVE_INFINITY;
   private deferred: (() => void)[] = [];
+  private last: (() => void)[] = [];
   private immediate = false;
+  /** The deferred callbacks run; those of `last` follow at once. */
+  private gathering = false;
 
   /** `ref: false`: waiting timers do not keep the process alive. */
   constructor(options: { readonly ref?: boolean } = {}) {
@@ -55,27 +58,40 @@ export class NodeClock implements Clock {
 
   defer(callback: () => void): void {
     this.deferred.push(callback);
+    this.wantImmediate();
+  }
+
+  deferLast(callback: () => void): void {
+    this.last.push(callback);
+    if (!this.gathering) this.wantImmediate();
+  }
+
+  private wantImmediate(): void {
     if (this.immediate) return;
     this.immediate = true;
     setImmediate(this.runDeferred);
   }
 
   private readonly runDeferred = (): void => {
-    const callbacks = this.deferred;
-    this.deferred = [];
     this.immediate = false;
-    let at = 0;
+    const first = this.deferred;
+    this.deferred = [];
+    let last: (() => void)[] = [];
+    let firstAt = 0;
+    let lastAt = 0;
+    this.gathering = true;
     try {
-      while (at < callbacks.length) (callbacks[at++] as () => void)();
+      while (firstAt < first.length) (first[firstAt++] as () => void)();
+      this.gathering = false;
+      last = this.last;
+      this.last = [];
+      while (lastAt < last.length) (last[lastAt++] as () => void)();
     } finally {
+      this.gathering = false;
       // One that throws must not swallow those behind it.
-      if (at < callbacks.length) {
-        this.deferred = [...callbacks.slice(at), ...this.deferred];
-        if (!this.immediate) {
-          this.immediate = true;
-          setImmediate(this.runDeferred);
-        }
-      }
+      if (firstAt < first.length) this.deferred = [...first.slice(firstAt), ...this.deferred];
+      if (lastAt < last.length) this.last = [...last.slice(lastAt), ...this.last];
+      if (this.deferred.length > 0 || this.last.length > 0) this.wantImmediate();
     }
   };
 

@@ -69,6 +69,33 @@ describe("NodeStreams", () => {
     });
   });
 
+  it("bytes that it does not count any more are the writer's again", async () => {
+    const streams = new NodeStreams();
+    const seen: Uint8Array[] = [];
+    const listener = await streams.listen({ host: "127.0.0.1", port: 0 }, (stream) =>
+      stream.handle({ ...silent, onData: (bytes) => seen.push(bytes.slice()) }),
+    );
+    const client = await streams.dial(listener.address, { timeoutMs: 1000, purpose: "entries" });
+    client.handle(silent);
+    expect(client.copies).toBe(true);
+    const bytes = new Uint8Array(32 * 1024);
+    for (let round = 1; round <= 100; round++) {
+      bytes.fill(round);
+      client.write(bytes);
+      if (client.bufferedBytes === 0) bytes.fill(255);
+      else await until(() => client.bufferedBytes === 0);
+    }
+    const received = (): number => seen.reduce((sum, chunk) => sum + chunk.length, 0);
+    await until(() => received() === 100 * bytes.length);
+    const all = Buffer.concat(seen);
+    const wrong = Array.from({ length: 100 }, (_, round) => round).filter((round) =>
+      all.subarray(round * bytes.length, (round + 1) * bytes.length).some((byte) => byte !== round + 1),
+    );
+    expect(wrong).toEqual([]);
+    client.destroy();
+    await listener.close();
+  });
+
   it("meets another program's listener on its port as in-use", async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));

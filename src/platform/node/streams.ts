@@ -118,6 +118,8 @@ class NodeListener implements Listener {
  */
 class NodeStream implements Stream {
   readonly peer: string;
+  /** What the socket does not count is in the kernel. */
+  readonly copies = true;
   private readonly socket: Socket;
   private readonly lingerMs: number;
   private handlers: StreamHandlers | undefined;
