@@ -3,10 +3,10 @@ import { openHandle } from "./api/index.ts";
 import type { Unum } from "./api/index.ts";
 import { Prng, UnumError, hexEncode, resolveOptions } from "./base/index.ts";
 import type { OptionInput } from "./base/index.ts";
-import { NodeChecksum, NodeClock, NodeDisk, NodeRandom, NodeStreams } from "./platform/node/index.ts";
+import { NodeChecksum, NodeClock, NodeDisk, NodeNames, NodeRandom, NodeStreams } from "./platform/node/index.ts";
 import { parseAddress, silentLogger } from "./ports/index.ts";
 import type { Logger, Platform } from "./ports/index.ts";
-import { UnumNode } from "./runtime/index.ts";
+import { UnumNode, isDnsSeed } from "./runtime/index.ts";
 import type { NodeOptions } from "./runtime/index.ts";
 import { version } from "./version.ts";
 import { directCarrierPair } from "./wire/index.ts";
@@ -31,14 +31,23 @@ export async function startEmbedded(options: StartOptions): Promise<EmbeddedNode
   const clock = new NodeClock();
   const random = new NodeRandom();
   const disk = await NodeDisk.open(values.data ?? ".unum/data");
-  const platform: Platform = { clock, random, disk, streams: new NodeStreams(), checksum: new NodeChecksum(), logger };
+  const platform: Platform = {
+    clock,
+    random,
+    disk,
+    streams: new NodeStreams(),
+    names: new NodeNames(),
+    checksum: new NodeChecksum(),
+    logger,
+  };
   const seeds = values.seeds ?? [];
+  const listed = seeds.some(isDnsSeed) ? 0 : Math.max(1, seeds.length);
   const nodeOptions: NodeOptions = {
     name: values.name ?? "",
     listen,
     advertise: values.advertise,
     seeds,
-    expect: values.expect ?? Math.max(1, seeds.length),
+    expect: values.expect ?? listed,
     zone: values.zone ?? "",
     ephemeral: values.ephemeral ?? false,
     replicas: values.voters ?? 3,

@@ -10,6 +10,9 @@ export type { StartOptions } from "./embedded.ts";
 export type { ConnectOptions } from "./remote.ts";
 export { version } from "./version.ts";
 
+/** Set by `unum/testing` while a simulation runs: there `start` gives the simulated node's handle. */
+const simulationMark: unique symbol = Symbol.for("unum.simulation") as never;
+
 /**
  * Starts a node in this process and gives the handle to it. Fulfils when the node listens and its
  * disk is recovered; `ready` says when it is a member and its groups have leaders. What is left out
@@ -19,6 +22,8 @@ export { version } from "./version.ts";
  * REMOVED or DISK_FAILED.
  */
 export async function start(options: StartOptions = {}): Promise<Unum> {
+  const simulation = (globalThis as { [simulationMark]?: { start(): Unum } | undefined })[simulationMark];
+  if (simulation !== undefined) return simulation.start();
   // The engine is loaded only by those who start one.
   const { startEmbedded } = await import("./embedded.ts");
   return (await startEmbedded(options)).handle;

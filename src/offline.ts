@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import type { RecoveryPlan, RestoreReport } from "./runtime/index.ts";
 import { NodeChecksum, NodeClock, NodeDisk, NodeRandom } from "./platform/node/index.ts";
@@ -26,12 +27,24 @@ export function plan(request: { readonly data: string }): Promise<RecoveryPlan> 
   return withDirectory(request.data, planRecovery);
 }
 
-/** The old directory is kept beside the new one, as `<data>.before-recover`. */
-export async function recover(request: { readonly data: string }): Promise<void> {
-  const fresh = `${request.data}.recovering`;
-  const kept = `${request.data}.before-recover`;
+/**
+ * The old directory is kept beside the new one, as `<data>.before-recover`, or with a number behind it when an earlier
+ * recovery left one there. Fulfils with its path.
+ */
+export async function recover(request: { readonly data: string }): Promise<{ readonly kept: string }> {
+  const data = request.data.replace(/(.)\/+$/, "$1");
+  const fresh = `${data}.recovering`;
   await rm(fresh, { recursive: true, force: true });
-  await withDirectory(request.data, (old) => withDirectory(fresh, (target) => recoverDirectory(old, target)));
-  await rename(request.data, kept);
-  await rename(fresh, request.data);
+  await withDirectory(data, (old) => withDirectory(fresh, (target) => recoverDirectory(old, target)));
+  const kept = freeName(`${data}.before-recover`);
+  await rename(data, kept);
+  await rename(fresh, data);
+  return { kept };
+}
+
+function freeName(wanted: string): string {
+  for (let i = 1; ; i++) {
+    const name = i === 1 ? wanted : `${wanted}-${i}`;
+    if (!existsSync(name)) return name;
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * Runs the examples of README.md and docs/*.md as they stand: every ```js block is a module that Node
+ * Runs the examples of README.md, docs/*.md and docs/guide/*.md as they stand: every ```js block is a module that Node
  * runs against the build, with `import … from "unum"` as a user writes it. An example ends by itself
  * with exit code 0 within 30 s.
  *
@@ -83,8 +83,13 @@ export function runSnippet(snippet: Snippet, timeoutMs: number): Promise<Snippet
 }
 
 async function main(given: readonly string[]): Promise<number> {
-  const pages = readdirSync(join(repository, "docs")).filter((name) => name.endsWith(".md"));
-  const paths = given.length > 0 ? given : ["README.md", ...pages.sort((a, b) => (a < b ? -1 : 1)).map((name) => `docs/${name}`)];
+  const pages = ["docs", "docs/guide"].flatMap((folder) =>
+    readdirSync(join(repository, folder))
+      .filter((name) => name.endsWith(".md"))
+      .sort((a, b) => (a < b ? -1 : 1))
+      .map((name) => `${folder}/${name}`),
+  );
+  const paths = given.length > 0 ? given : ["README.md", ...pages];
   let failed = 0;
   let count = 0;
   for (const path of paths) {

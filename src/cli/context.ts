@@ -44,8 +44,8 @@ export interface Offline {
   restore(request: RestoreRequest): Promise<RestoreReport>;
   /** What `recover` would do to a directory. Changes nothing. */
   planRecovery(request: { readonly data: string }): Promise<RecoveryPlan>;
-  /** Makes the survivor of a lost majority a cluster of one. */
-  recover(request: { readonly data: string }): Promise<void>;
+  /** Makes the survivor of a lost majority a cluster of one. Fulfils with where the old directory is kept. */
+  recover(request: { readonly data: string }): Promise<{ readonly kept: string }>;
 }
 
 export interface RestoreRequest {
@@ -73,4 +73,6 @@ export interface RecoveryPlan {
     /** Names of the voters that are given up. */
     readonly votersLost: readonly string[];
   }[];
+  /** Names of keyspaces without a copy in this directory: they are given up as a whole. */
+  readonly keyspacesLost: readonly string[];
 }

@@ -86,9 +86,11 @@ export class FakeWorld {
           cluster: "00000000000000aa",
           name: "n1",
           groups: [{ group: 1, name: "default", lastTerm: 3, lastIndex: 1204, commit: 1200, revision: 900, votersLost: ["n2", "n3"] }],
+          keyspacesLost: ["orders"],
         }),
         recover: async ({ data }) => {
           this.files.set(`${data}/recovered`, new Uint8Array(0));
+          return { kept: `${data}.before-recover` };
         },
       },
     };

@@ -5,13 +5,16 @@ export type { Disk, DiskErrorCode, File } from "./disk.ts";
 export { silentLogger } from "./logger.ts";
 export type { Logger } from "./logger.ts";
 export type { Child, ChildExit, FileSink, Files, Input, Output, Processes, Signal, SpawnRequest } from "./process.ts";
+export type { Names } from "./names.ts";
 export type { Random } from "./random.ts";
+export type { Scope, Surroundings } from "./scope.ts";
 export { StreamError, formatAddress, parseAddress } from "./stream.ts";
 export type { Address, Listener, Stream, StreamErrorCode, StreamHandlers, StreamPurpose, Streams } from "./stream.ts";
 import type { Checksum } from "./checksum.ts";
 import type { Clock } from "./clock.ts";
 import type { Disk } from "./disk.ts";
 import type { Logger } from "./logger.ts";
+import type { Names } from "./names.ts";
 import type { Random } from "./random.ts";
 import type { Streams } from "./stream.ts";
 
@@ -21,6 +24,7 @@ export interface Platform {
   readonly random: Random;
   readonly disk: Disk;
   readonly streams: Streams;
+  readonly names: Names;
   readonly checksum: Checksum;
   readonly logger: Logger;
 }

@@ -61,8 +61,6 @@ export class Admin {
         // The answer goes out first.
         this.node.platform.clock.after(leaveDelayMs, () => void this.node.close());
         return { op: request.op };
-      case "stop-writes":
-        throw new UnumError("UNSUPPORTED", "Stopping writes by hand is not built yet.");
       default:
         throw new UnumError("UNSUPPORTED");
     }
@@ -172,6 +170,7 @@ export class Admin {
       role,
       term: status.term,
       leader: status.leader === 0 ? null : (this.node.directory?.nodeOf(replica.group, status.leader) ?? null),
+      voters: this.votersOf(replica.group),
       commit: status.commit,
       applied: status.applied,
       lastIndex: status.lastIndex,
@@ -204,7 +203,6 @@ export class Admin {
 
   private describe(member: Member, report: NodeStatus | null, voters: ReadonlySet<NodeId>): MemberStatus {
     const self = member.node === this.node.nodeId;
-    const silent = this.node.links.silentMs(member.node);
     const role = voters.has(member.node)
       ? "voter"
       : this.node.directory?.nodesOf(systemGroup).includes(member.node) === true
@@ -218,7 +216,7 @@ export class Admin {
       zone: member.zone,
       role,
       state: up ? "up" : "down",
-      downMs: up ? null : Number.isFinite(silent) ? Math.round(silent) : Math.round(this.node.platform.clock.now() - this.node.startedMs),
+      downMs: up ? null : Math.round(this.node.links.silentMs(member.node)),
       ephemeral: member.ephemeral,
       featureLevel: member.featureLevel,
       report,
@@ -238,13 +236,23 @@ export class Admin {
     return ids.map((id) => this.node.directory?.nodeOf(group, id)).filter((id) => id !== undefined);
   }
 
+  /** Of a group that no node reports: whoever shall hold it, as many as are wanted. */
+  private plannedVotersOf(group: GroupId): readonly string[] {
+    const record = this.node.directory?.group(group);
+    if (group === systemGroup || record === undefined) return this.votersOf(group);
+    return record.replicas.slice(0, record.wanted).map(({ node }) => node);
+  }
+
   async clusterStatus(): Promise<ClusterStatus> {
     const members = await this.members();
     const up = new Set(members.filter((member) => member.state === "up").map((member) => member.node));
     const groups: GroupStatus[] = [];
-    for (const group of this.node.directory?.state?.groups.values() ?? []) groups.push(this.groupStatus(group, members, up));
+    for (const { group } of this.node.directory?.state?.groups.values() ?? []) groups.push(this.groupStatus(group, members, up));
+    // A node that is up again without a quorum may know no more than what it was told when it became a member.
+    if (groups.length === 0 && this.node.directory !== undefined) groups.push(this.groupStatus(systemGroup, members, up));
     groups.sort((a, b) => a.group - b.group);
-    const data = groups.find((group) => group.group === defaultGroup);
+    const data = groups.find((group) => group.group === defaultGroup && group.voters.length > 0);
+    const voters = data ?? groups[0];
     const node = await this.nodeStatus();
     return {
       cluster: node.cluster,
@@ -253,8 +261,8 @@ export class Admin {
       featureLevel,
       insecure: members.some((member) => member.report?.insecure === true),
       revision: data?.revision ?? 0,
-      voters: data?.voters.length ?? 0,
-      votersUp: data?.votersUp ?? 0,
+      voters: voters?.voters.length ?? 0,
+      votersUp: voters?.votersUp ?? 0,
       quorum: groups.length > 0 && groups.every((group) => group.quorum),
       canLose: groups.length === 0 ? 0 : Math.min(...groups.map((group) => group.canLose)),
       members,
@@ -262,29 +270,28 @@ export class Admin {
     };
   }
 
-  private groupStatus(group: SystemGroup, members: readonly MemberStatus[], up: ReadonlySet<string>): GroupStatus {
+  private groupStatus(group: GroupId, members: readonly MemberStatus[], up: ReadonlySet<string>): GroupStatus {
     const reports = members.flatMap((member) =>
-      (member.report?.replicas ?? []).filter((report) => report.group === group.group).map((report) => ({ node: member.node, report })),
+      (member.report?.replicas ?? []).filter((report) => report.group === group).map((report) => ({ node: member.node, report })),
     );
     const leading = reports.filter(({ report }) => report.role === "leader").sort((a, b) => b.report.term - a.report.term)[0];
     const best = leading?.report ?? reports.map(({ report }) => report).sort((a, b) => b.applied - a.applied)[0];
-    const voters =
-      this.node.groups.get(group.group) === undefined
-        ? group.replicas.slice(0, group.wanted).map(({ node }) => node)
-        : this.votersOf(group.group);
+    const holders: readonly string[] = this.node.directory?.nodesOf(group) ?? [];
+    const known = best?.voters ?? [];
+    const voters = known.length > 0 ? known : this.plannedVotersOf(group);
     const votersUp = voters.filter((id) => up.has(id)).length;
     const needed = Math.floor(voters.length / 2) + 1;
-    const fill = this.fill(group.group);
+    const fill = this.fill(group);
     return {
-      group: group.group,
-      name: this.nameOf(group.group),
+      group,
+      name: this.nameOf(group),
       leader: leading?.node ?? null,
       term: best?.term ?? 0,
       commit: best?.commit ?? 0,
       applied: best?.applied ?? 0,
       revision: best?.revision ?? 0,
       voters,
-      learners: group.replicas.map(({ node }) => node).filter((id) => !voters.includes(id)),
+      learners: holders.filter((id) => !voters.includes(id)),
       votersUp,
       quorum: voters.length > 0 && votersUp >= needed,
       canLose: Math.max(0, votersUp - needed),

@@ -1,4 +1,4 @@
-import { Reader, UnumError, concatBytes, emptyBytes, utf8Decode } from "../base/index.ts";
+import { Reader, UnumError, Writer, concatBytes, emptyBytes, utf8Decode } from "../base/index.ts";
 import type { Checksum } from "../ports/index.ts";
 
 export const backupMagic = "UNUM-BACKUP";
@@ -9,11 +9,17 @@ export interface BackupManifest {
   readonly magic: typeof backupMagic;
   readonly version: number;
   readonly cluster: string;
-  readonly keyspaces: readonly { readonly name: string; readonly revision: number }[];
+  /** `wanted`: copies; older files do not say it. */
+  readonly keyspaces: readonly { readonly name: string; readonly revision: number; readonly wanted?: number }[];
 }
 
 const headerBytes = 8;
 const recordBytesMax = 64 * 1024 * 1024;
+
+/** A record as it stands in the file: [length u32][crc u32][bytes]. */
+export function sealRecord(bytes: Uint8Array, checksum: Checksum): Uint8Array {
+  return concatBytes([new Writer(headerBytes).u32(bytes.length).u32(checksum.crc32(bytes)).take(), bytes]);
+}
 
 /**
  * Reads the records of a backup, [length u32][crc u32][bytes], from chunks cut anywhere. Rejects with

@@ -1,7 +1,9 @@
 import { Prng, UnumError, hexEncode, systemGroup } from "../base/index.ts";
+import { DiskError } from "../ports/index.ts";
 import type { Platform } from "../ports/index.ts";
 import { lockDataDirectory, openStorage } from "../storage/index.ts";
 import type { Storage } from "../storage/index.ts";
+import { diskFailure } from "./failure.ts";
 import { IdentityStore, removedError } from "./identity.ts";
 import type { NodeOptions } from "./options.ts";
 
@@ -12,7 +14,7 @@ export interface DataDirectory {
   readonly identity: IdentityStore;
 }
 
-/** Rejects with DATA_DIR_LOCKED, DATA_DIR_FORMAT, REMOVED or CORRUPT; nothing stays open then. */
+/** Rejects with DATA_DIR_LOCKED, DATA_DIR_FORMAT, REMOVED, CORRUPT or DISK_FAILED; nothing stays open then. */
 export async function openDirectory(platform: Omit<Platform, "streams">, options: Pick<NodeOptions, "storage">): Promise<DataDirectory> {
   const { checksum, clock, disk, logger, random } = platform;
   const lock = await lockDataDirectory(disk);
@@ -39,6 +41,7 @@ export async function openDirectory(platform: Omit<Platform, "streams">, options
   } catch (error) {
     await storage?.close();
     await lock.release();
+    if (error instanceof DiskError) throw diskFailure(error);
     throw error;
   }
 }

@@ -45,7 +45,7 @@ interface Peer {
   readonly entries: PeerConnection;
   readonly bulk: PeerConnection;
   readonly heartbeats: Heartbeat[];
-  /** Of the node, on connections that it opened. */
+  /** Of the node, on connections that it opened; when we learned of it, before that. */
   lastHeardMs: number;
   /** When the connection that we opened last proved that it works both ways. */
   provenMs: number;
@@ -111,7 +111,7 @@ export class Links {
       onOpen: ignore,
       onFrame: (frame) => options.onBulkAnswer(node, frame),
     });
-    this.peers.set(node, { control, entries, bulk, heartbeats: [], lastHeardMs: Number.NEGATIVE_INFINITY, provenMs: 0 });
+    this.peers.set(node, { control, entries, bulk, heartbeats: [], lastHeardMs: options.clock.now(), provenMs: 0 });
     control.dial();
     entries.dial();
   }
@@ -147,9 +147,10 @@ export class Links {
     return true;
   }
 
-  /** Milliseconds since the node was last heard of on a control or entries connection. */
+  /** Milliseconds since the node was last heard of on a connection of its own, or since this node knows of it; 0 for one that is no peer. */
   silentMs(node: NodeId): number {
-    return this.options.clock.now() - (this.peers.get(node)?.lastHeardMs ?? Number.NEGATIVE_INFINITY);
+    const now = this.options.clock.now();
+    return now - (this.peers.get(node)?.lastHeardMs ?? now);
   }
 
   send(to: NodeId, group: GroupId, message: Message): void {

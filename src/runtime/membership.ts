@@ -1,11 +1,14 @@
 import { MalformedBytes, UnumError, hexId, isUnumError, systemGroup, utf8Decode, utf8Encode } from "../base/index.ts";
 import type { ClusterId, NodeId, Prng } from "../base/index.ts";
-import type { Clock, Logger, Random, Streams, Timer } from "../ports/index.ts";
+import type { Clock, Logger, Names, Random, Streams, Timer } from "../ports/index.ts";
 import { Method } from "../wire/index.ts";
 import type { Hello, Request } from "../wire/index.ts";
 import { Forwarder, forwardAsPromise } from "./forwarder.ts";
 import type { Bootstrap, FormingProposal, IdentityStore, NodeCard } from "./identity.ts";
+import { isDnsSeed } from "./options.ts";
 import { votersOf } from "./plan.ts";
+import { seedAddresses } from "./seeds.ts";
+import { withTimeout } from "./timeout.ts";
 
 /** What nodes say to each other before they are members of one cluster. */
 export type MembershipRequest =
@@ -27,6 +30,7 @@ export interface MembershipOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly streams: Streams;
+  readonly names: Names;
   readonly logger: Logger;
   readonly prng: Prng;
   readonly identity: IdentityStore;
@@ -106,7 +110,7 @@ export class Membership {
       await this.found({ proposer: identity.value.node, cluster: this.newCluster(), members: [this.options.card()] });
       return;
     }
-    const found = await this.discover();
+    const found = await this.discover(await this.addresses());
     const member = found.find((answer) => answer.cluster !== null);
     const clusters = new Set(found.map((answer) => answer.cluster).filter((cluster) => cluster !== null));
     if (clusters.size > 1) throw new UnumError("TWO_CLUSTERS", `The seeds belong to different clusters: ${[...clusters].join(", ")}.`);
@@ -122,8 +126,20 @@ export class Membership {
     return hexId<ClusterId>(this.options.random.bytes(8));
   }
 
-  private async discover(): Promise<Discovery[]> {
-    const asked = this.options.seeds.map(async (seed): Promise<Discovery | undefined> => {
+  /** The seeds of this round: those listed, or all addresses that the name has now. */
+  private async addresses(): Promise<readonly string[]> {
+    const addresses = await seedAddresses(this.options.seeds, this.options);
+    if (addresses.includes(this.options.card().address)) this.listed = true;
+    for (const [address, forwarder] of this.forwarders) {
+      if (addresses.includes(address) || !this.options.seeds.some(isDnsSeed)) continue;
+      this.forwarders.delete(address);
+      forwarder.close();
+    }
+    return addresses;
+  }
+
+  private async discover(seeds: readonly string[]): Promise<Discovery[]> {
+    const asked = seeds.map(async (seed): Promise<Discovery | undefined> => {
       try {
         const answer = await this.ask(seed, { op: "discover", card: this.options.card() });
         if (answer.op !== "discover") return undefined;
@@ -249,20 +265,4 @@ export function decodeMembership<T>(bytes: Uint8Array): T {
   } catch (cause) {
     throw new MalformedBytes(`a membership message is JSON text: ${String(cause)}`);
   }
-}
-
-export function withTimeout<T>(clock: Clock, work: Promise<T>, timeoutMs: number, who: string): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = clock.after(timeoutMs, () => reject(new UnumError("TIMEOUT", `${who} did not answer within ${timeoutMs} ms.`)));
-    work.then(
-      (value) => {
-        timer.cancel();
-        resolve(value);
-      },
-      (error: unknown) => {
-        timer.cancel();
-        reject(error as Error);
-      },
-    );
-  });
 }

@@ -11,10 +11,11 @@ export class Neighbours {
 
   constructor(node: UnumNode) {
     this.node = node;
-    const { clock, logger, streams } = node.platform;
+    const { clock, logger, names, streams } = node.platform;
     this.seeker = new Seeker({
       clock,
       logger,
+      names,
       streams,
       seeds: node.options.seeds,
       hello: (purpose) => node.introduction.hello(purpose),

@@ -203,6 +203,7 @@ export class UnumNode {
       ...this.context(),
       random: this.platform.random,
       streams: this.platform.streams,
+      names: this.platform.names,
       identity: this.identity,
       expect,
       seeds: seeds.length === 1 && seeds[0] === own ? [] : seeds,

@@ -1,4 +1,4 @@
-import { Prng, UnumError, defaultGroup, defaultKeyspaceName, hexEncode, hexId, systemGroup } from "../base/index.ts";
+import { Prng, UnumError, hexEncode, hexId, systemGroup } from "../base/index.ts";
 import type { ClusterId, GroupId, NodeId, ReplicaId } from "../base/index.ts";
 import {
   decodeReply,
@@ -18,11 +18,12 @@ import { loadMachine } from "../replica/index.ts";
 import { lockDataDirectory, openStorage, readIdentity, writeIdentity } from "../storage/index.ts";
 import type { GroupLog, Storage } from "../storage/index.ts";
 import { BackupReader } from "./backup-file.ts";
+import type { BackupManifest } from "./backup-file.ts";
 import type { Identity } from "./identity.ts";
 import { featureLevel } from "./options.ts";
 
 /** The parts of a platform that a directory at rest needs. */
-export type OfflinePlatform = Omit<Platform, "streams">;
+export type OfflinePlatform = Omit<Platform, "streams" | "names">;
 
 export interface RestoreReport {
   readonly cluster: string;
@@ -42,13 +43,21 @@ export interface RecoveryPlan {
     /** Names of the voters that are given up. */
     readonly votersLost: readonly string[];
   }[];
+  /** Names of keyspaces without a copy in this directory: they are given up as a whole. */
+  readonly keyspacesLost: readonly string[];
 }
 
 interface NamedKeyspace {
   readonly name: string;
+  /** Copies. */
   readonly wanted: number;
-  readonly machine: KeyspaceMachine;
 }
+
+/** One keyspace at a time is in memory. */
+type Machines = AsyncIterable<{ readonly name: string; readonly machine: KeyspaceMachine }>;
+
+/** Copies of a keyspace whose backup does not say how many it had. */
+const wantedDefault = 3;
 
 const applyChunkBytes = 4 * 1024 * 1024;
 
@@ -67,14 +76,17 @@ export async function restoreDirectory(
       throw new UnumError("INVALID_ARGUMENT", "The directory belongs to a node already; restore into an empty one.");
     const reader = new BackupReader(backup, platform.checksum);
     const manifest = await reader.manifest();
-    const keyspaces: NamedKeyspace[] = [];
-    for (const { name } of manifest.keyspaces) {
-      const restorer = keyspaceFactory({}).restore();
-      for (let record = await reader.record(); record.length > 0; record = await reader.record()) restorer.push(record);
-      keyspaces.push({ name, wanted: 3, machine: rebaseKeyspace(restorer.finish() as KeyspaceMachine) });
-    }
-    return writeDirectory(platform, keyspaces, node);
+    const keyspaces = manifest.keyspaces.map(({ name, wanted }) => ({ name, wanted: wanted ?? wantedDefault }));
+    return writeDirectory(platform, keyspaces, machinesOf(reader, manifest), node);
   });
+}
+
+async function* machinesOf(reader: BackupReader, manifest: BackupManifest): Machines {
+  for (const { name } of manifest.keyspaces) {
+    const restorer = keyspaceFactory({}).restore();
+    for (let record = await reader.record(); record.length > 0; record = await reader.record()) restorer.push(record);
+    yield { name, machine: rebaseKeyspace(restorer.finish() as KeyspaceMachine) };
+  }
 }
 
 /** What `recoverDirectory` would keep and give up. Changes nothing. */
@@ -100,7 +112,11 @@ export async function planRecovery(platform: OfflinePlatform): Promise<RecoveryP
             .map(({ node }) => system.state.nodes.get(node)?.name ?? node),
         });
       }
-      return { cluster: identity.cluster ?? "", name: system.state.nodes.get(identity.node)?.name ?? "", groups };
+      const keyspacesLost = [...system.state.groups.values()]
+        .filter(({ group }) => group !== systemGroup && !storage.groups.has(group))
+        .map(({ name }) => name);
+      const name = system.state.nodes.get(identity.node)?.name ?? "";
+      return { cluster: identity.cluster ?? "", name, groups, keyspacesLost };
     } finally {
       await storage.close();
     }
@@ -116,19 +132,24 @@ export async function recoverDirectory(old: OfflinePlatform, fresh: OfflinePlatf
   return locked(old, async () => {
     const { identity, storage, system } = await openOld(old);
     try {
-      const keyspaces: NamedKeyspace[] = [];
-      for (const log of sortedLogs(storage)) {
+      const held = sortedLogs(storage).flatMap((log) => {
         const record = system.state.groups.get(log.group);
-        if (log.group === systemGroup || record === undefined) continue;
-        const machine = (await replay(log, keyspaceFactory({}).create(), keyspaceFactory({}))) as KeyspaceMachine;
-        keyspaces.push({ name: record.name, wanted: record.wanted, machine: rebaseKeyspace(machine) });
-      }
+        return log.group === systemGroup || record === undefined ? [] : [{ log, name: record.name, wanted: record.wanted }];
+      });
       const self = system.state.nodes.get(identity.node);
-      return await locked(fresh, () => writeDirectory(fresh, keyspaces, { name: self?.name ?? "", address: self?.address ?? "" }));
+      const card = { name: self?.name ?? "", address: self?.address ?? "" };
+      return await locked(fresh, () => writeDirectory(fresh, held, replayed(held), card));
     } finally {
       await storage.close();
     }
   });
+}
+
+async function* replayed(held: readonly { readonly log: GroupLog; readonly name: string }[]): Machines {
+  for (const { log, name } of held) {
+    const machine = (await replay(log, keyspaceFactory({}).create(), keyspaceFactory({}))) as KeyspaceMachine;
+    yield { name, machine: rebaseKeyspace(machine) };
+  }
 }
 
 async function locked<T>(platform: OfflinePlatform, work: () => Promise<T>): Promise<T> {
@@ -186,6 +207,7 @@ async function replay(log: GroupLog, empty: Machine, factory: MachineFactory): P
 async function writeDirectory(
   platform: OfflinePlatform,
   keyspaces: readonly NamedKeyspace[],
+  machines: Machines,
   card: { readonly name: string; readonly address: string },
 ): Promise<RestoreReport> {
   const { disk, random } = platform;
@@ -200,16 +222,23 @@ async function writeDirectory(
   };
   tell({ kind: "bootstrap", cluster, initialVoters: [replica], nodes: [{ ...member, replica }] });
   // The default keyspace is group 1 whatever the order in the backup.
-  const ordered = [...keyspaces].sort((a, b) => Number(b.name === defaultKeyspaceName) - Number(a.name === defaultKeyspaceName));
-  if (ordered[0]?.name !== defaultKeyspaceName)
-    ordered.unshift({ name: defaultKeyspaceName, wanted: 3, machine: keyspaceFactory({}).create() });
+  const ordered = [...keyspaces].sort((a, b) => Number(b.name === "default") - Number(a.name === "default"));
+  const withDefault = ordered[0]?.name === "default";
+  if (!withDefault) ordered.unshift({ name: "default", wanted: wantedDefault });
   for (const { name, wanted } of ordered) tell({ kind: "create-keyspace", name, wanted, nodes: [node] });
   const storage = await open(platform);
+  const reports: RestoreReport["keyspaces"][number][] = [];
   try {
     let incarnations = 0;
     await writeGroup(storage, systemGroup, replica, ++incarnations, system);
-    for (const { name, machine } of ordered)
-      await writeGroup(storage, system.state.keyspaces.get(name) ?? defaultGroup, replica, ++incarnations, machine);
+    const write = async (name: string, machine: KeyspaceMachine): Promise<void> => {
+      const group = system.state.keyspaces.get(name);
+      if (group === undefined) throw new UnumError("CORRUPT", `The backup names keyspace "${name}" in a way that no cluster takes.`);
+      await writeGroup(storage, group, replica, ++incarnations, machine);
+      reports.push({ name, revision: machine.revision, keys: keysOf(machine) });
+    };
+    for await (const { name, machine } of machines) await write(name, machine);
+    if (!withDefault) await write("default", keyspaceFactory({}).create());
     const identity: Identity = {
       node,
       incarnation,
@@ -223,7 +252,7 @@ async function writeDirectory(
   } finally {
     await storage.close();
   }
-  return { cluster, keyspaces: ordered.map(({ name, machine }) => ({ name, revision: machine.revision, keys: keysOf(machine) })) };
+  return { cluster, keyspaces: reports };
 }
 
 async function writeGroup(storage: Storage, group: GroupId, replica: ReplicaId, incarnation: number, machine: Machine): Promise<void> {

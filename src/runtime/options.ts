@@ -56,24 +56,39 @@ const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 export function checkOptions(options: NodeOptions): void {
   if (options.name !== "" && !namePattern.test(options.name))
     throw new UnumError("INVALID_ARGUMENT", `A node's name is 1 to 63 letters, digits, ".", "_" or "-"; "${options.name}" is not.`);
-  for (const seed of options.seeds) {
-    if (parseAddress(seed) === undefined) throw new UnumError("INVALID_ARGUMENT", `Seed "${seed}" is no address; write host:port.`);
-  }
-  if (options.seeds.length > 0 && options.expect <= options.seeds.length / 2) {
-    throw new UnumError(
-      "INVALID_ARGUMENT",
-      `expect is ${options.expect}: with ${options.seeds.length} seeds it must be a majority of them, or two clusters could form.`,
-    );
-  }
-  if (options.seeds.length > 0 && options.expect > options.seeds.length) {
-    throw new UnumError("INVALID_ARGUMENT", `expect is ${options.expect}, but only ${options.seeds.length} seeds are listed.`);
-  }
+  checkSeeds(options.seeds, options.expect);
   if (!options.insecure && !isLoopback(options.listen.host)) {
     throw new UnumError(
       "INSECURE",
       `The node would listen on ${options.listen.host} without a secret. Listen on 127.0.0.1, or say --insecure when the network is trusted.`,
     );
   }
+}
+
+/** One name whose addresses are the seeds: "dns:name:port". */
+export function isDnsSeed(seed: string): boolean {
+  return seed.startsWith("dns:");
+}
+
+function checkSeeds(seeds: readonly string[], expect: number): void {
+  if (seeds.length === 0) return;
+  for (const seed of seeds) {
+    const address = parseAddress(isDnsSeed(seed) ? seed.slice(4) : seed);
+    if (address === undefined || (isDnsSeed(seed) && seeds.length > 1))
+      throw new UnumError("INVALID_ARGUMENT", `Seed "${seed}": write one dns:name:port, or a list of host:port.`);
+  }
+  if (seeds.some(isDnsSeed)) {
+    // A name has as many addresses as there are nodes by now: only the user knows how many there shall be.
+    if (expect < 1) throw new UnumError("INVALID_ARGUMENT", "With dns: seeds, expect must say how many empty nodes form the cluster.");
+    return;
+  }
+  if (expect <= seeds.length / 2) {
+    throw new UnumError(
+      "INVALID_ARGUMENT",
+      `expect is ${expect}: with ${seeds.length} seeds it must be a majority of them, or two clusters could form.`,
+    );
+  }
+  if (expect > seeds.length) throw new UnumError("INVALID_ARGUMENT", `expect is ${expect}, but only ${seeds.length} seeds are listed.`);
 }
 
 export function isLoopback(host: string): boolean {

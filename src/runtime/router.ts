@@ -1,11 +1,15 @@
 import { UnumError, isUnumError } from "../base/index.ts";
 import type { GroupId, NodeId } from "../base/index.ts";
-import { Method } from "../wire/index.ts";
+import { Method, toWireError } from "../wire/index.ts";
 import type { Answer, Priority, Request } from "../wire/index.ts";
 import type { Call } from "./connection.ts";
 import { Forwarder, forwardAsPromise } from "./forwarder.ts";
-import { withTimeout } from "./membership.ts";
+import type { ForwardedStream } from "./forwarder.ts";
+import { withTimeout } from "./timeout.ts";
 import type { UnumNode } from "./node.ts";
+
+/** What the runtime's own requests have in common. */
+const ownRequest = { id: 0, priority: "system", stale: false, forwarded: true, trace: 0n, principal: "" } as const;
 
 /** Sends requests to the node that can answer them, and the runtime's own requests to other nodes. */
 export class Router {
@@ -118,6 +122,21 @@ export class Router {
     connection.stream(call, handle);
   }
 
+  /** Opens a stream of this node's own at another one; an unknown one ends it with UNAVAILABLE at once. */
+  openStream(
+    id: NodeId,
+    request: Pick<Request, "method" | "group" | "body">,
+    remainingMs: number,
+    stream: ForwardedStream,
+  ): { cancel(): void; credit(bytes: number): void } {
+    const forwarder = this.to(id);
+    if (forwarder === undefined) {
+      stream.onEnd({ ok: false, error: toWireError(new UnumError("UNAVAILABLE", `Node ${id} is no member.`)) });
+      return { cancel: () => undefined, credit: () => undefined };
+    }
+    return forwarder.send({ ...ownRequest, remainingMs, ...request }, undefined, stream);
+  }
+
   /** Asks one node; rejects with its error, UNAVAILABLE or TIMEOUT. */
   async ask(
     id: NodeId,
@@ -126,16 +145,7 @@ export class Router {
   ): Promise<Uint8Array> {
     const forwarder = this.to(id);
     if (forwarder === undefined) throw new UnumError("UNAVAILABLE", `Node ${id} is no member.`);
-    const full: Request = {
-      id: 0,
-      priority: "system",
-      stale: false,
-      forwarded: true,
-      remainingMs: timeoutMs,
-      trace: 0n,
-      principal: "",
-      ...request,
-    };
+    const full: Request = { ...ownRequest, remainingMs: timeoutMs, ...request };
     return withTimeout(this.node.platform.clock, forwardAsPromise(forwarder, full), timeoutMs, `node ${id}`);
   }
 

@@ -1,12 +1,14 @@
 import type { NodeId } from "../base/index.ts";
-import type { Clock, Logger, Streams } from "../ports/index.ts";
+import type { Clock, Logger, Names, Streams } from "../ports/index.ts";
 import type { ConnectionPurpose, Hello } from "../wire/index.ts";
 import { openConnection } from "./handshake.ts";
+import { seedAddresses } from "./seeds.ts";
 
 export interface SeekerOptions {
   readonly clock: Clock;
   readonly streams: Streams;
   readonly logger: Logger;
+  readonly names: Names;
   readonly seeds: readonly string[];
   hello(purpose: ConnectionPurpose): Hello;
   /** Whether a member is out of reach at the address that is known of it. */
@@ -50,10 +52,19 @@ export class Seeker {
     });
   }
 
+  private async seeds(): Promise<readonly string[]> {
+    try {
+      return await seedAddresses(this.options.seeds, this.options);
+    } catch (error) {
+      this.options.logger.debug("the seeds are not known now", { error: String(error) });
+      return [];
+    }
+  }
+
   private async ask(): Promise<void> {
-    const { hello, logger, met, seeds } = this.options;
+    const { hello, logger, met } = this.options;
     await Promise.all(
-      seeds.map(async (seed) => {
+      (await this.seeds()).map(async (seed) => {
         try {
           const { carrier, welcome } = await openConnection(this.options, seed, hello("control"), dialTimeoutMs);
           carrier.destroy();

@@ -1,18 +1,22 @@
 import { crc32, defaultGroup, isUnumError, systemGroup } from "../base/index.ts";
-import type { GroupId, Prng, UnumError } from "../base/index.ts";
+import type { Prng, UnumError } from "../base/index.ts";
 import type { Logger, Platform } from "../ports/index.ts";
+import type { Configuration } from "../raft/index.ts";
 import type { Replica } from "../replica/index.ts";
 import { UnumNode } from "../runtime/index.ts";
 import type { NodeObserver, NodeOptions } from "../runtime/index.ts";
 import type { StorageSettings } from "../storage/index.ts";
-import type { Agreement, WirePromises } from "./check/index.ts";
+import type { Agreement } from "./check/index.ts";
 import { SimDisk } from "./disk.ts";
+import type { CrashFate } from "./disk.ts";
 import type { Target } from "./fault.ts";
 import type { Plan } from "./nemesis.ts";
 import type { Witness } from "./witness.ts";
 import type { SimMachine, SimWorld } from "./world.ts";
 
 const port = 7400;
+const clusterName = "cluster";
+const dnsSeed = `dns:${clusterName}:${port}`;
 /** A node that stopped by itself is started again after this, as a supervisor would. */
 const superviseUs = 500_000;
 
@@ -28,15 +32,24 @@ export interface Member {
   node: UnumNode | undefined;
   /** It was told that it is removed: it never starts again. */
   removed: boolean;
+  /** Somebody damaged or replaced its disk: it may say so and stop. */
+  damaged: boolean;
+  /** Its last start ended with CORRUPT. */
+  corrupt: boolean;
+  /** Every replica that it ever opened, as "group/id": who owns an id outlives the process. */
+  readonly owned: Set<string>;
 }
 
 export interface ClusterOptions {
   readonly plan: Plan;
   readonly agreement: Agreement;
   readonly witness: Witness;
-  readonly promises: WirePromises;
   /** Something happened that must never happen. */
   readonly violation: (text: string) => void;
+  /** A node has started: its process goes on with what else it does. */
+  readonly started?: (member: Member, node: UnumNode) => void;
+  /** A node whose disk was damaged says that it cannot go on with it: an operator's matter. */
+  readonly corrupt?: (member: Member) => void;
 }
 
 /** Nodes on simulated machines: started, broken and looked at from outside. */
@@ -48,6 +61,9 @@ export class Cluster {
   private readonly tickMs: number;
   private readonly electionTicks: number;
   private readonly storage: Partial<StorageSettings>;
+  private readonly expect: number;
+  /** Seeds are one name rather than a list. */
+  private readonly byName: boolean;
 
   constructor(world: SimWorld, options: ClusterOptions) {
     this.world = world;
@@ -66,14 +82,36 @@ export class Cluster {
       batchBytesMax: segmentBytes / 2,
     };
     const names = Array.from({ length: options.plan.nodes }, (_, i) => `n${i + 1}`);
-    for (const name of names) this.build(name, names.map(addressOf));
+    this.expect = names.length;
+    this.byName = this.prng.fork("seeds").chance(1, 4);
+    for (const name of names) this.build(name, this.byName ? [dnsSeed] : names.map(addressOf));
+    this.publish();
+  }
+
+  /** What the name of the cluster resolves to: every machine that is or shall be a member. */
+  private publish(): void {
+    this.world.names.set(
+      clusterName,
+      [...this.members.values()].filter((member) => !member.removed).map((member) => member.name),
+    );
   }
 
   private build(name: string, seeds: readonly string[]): Member {
     const { driftPpmMax } = this.options.plan;
     const machine = this.world.machine(name, { driftPpm: driftPpmMax === 0 ? 0 : this.prng.between(-driftPpmMax, driftPpmMax) });
     const disk = new SimDisk({ clock: machine.clock, prng: this.prng.fork(`disk ${name}`) });
-    const member: Member = { name, address: addressOf(name), machine, disk, seeds, node: undefined, removed: false };
+    const member: Member = {
+      name,
+      address: addressOf(name),
+      machine,
+      disk,
+      seeds,
+      node: undefined,
+      removed: false,
+      damaged: false,
+      corrupt: false,
+      owned: new Set(),
+    };
     this.members.set(name, member);
     return member;
   }
@@ -94,7 +132,8 @@ export class Cluster {
   /** A new machine joins. Undefined while there is no cluster to join. */
   addMember(): Member | undefined {
     if (this.leader() === undefined) return undefined;
-    const member = this.build(`n${this.members.size + 1}`, this.addresses);
+    const member = this.build(`n${this.members.size + 1}`, this.byName ? [dnsSeed] : this.addresses);
+    this.publish();
     this.boot(member);
     return member;
   }
@@ -107,6 +146,8 @@ export class Cluster {
         (node) => {
           if (host.life !== life) return;
           member.node = node;
+          this.options.started?.(member, node);
+          member.corrupt = false;
           node.closed.catch((error: unknown) => this.exited(member, life, error));
         },
         (error: unknown) => this.exited(member, life, error),
@@ -123,7 +164,15 @@ export class Cluster {
       member.removed = true;
       return;
     }
-    if (!isUnumError(error, "DISK_FAILED", "OUT_OF_SPACE")) this.options.violation(`${member.name} stopped: ${describeError(error)}`);
+    if (member.damaged && isUnumError(error, "CORRUPT")) {
+      this.world.scheduler.trace.event(this.world.scheduler.nowUs, `${member.name} stopped: ${describeError(error)}`);
+      member.corrupt = true;
+      this.options.corrupt?.(member);
+      return;
+    }
+    // An empty directory under a name that the others still believe alive is refused until they know better.
+    const expected = isUnumError(error, "DISK_FAILED", "OUT_OF_SPACE") || (member.damaged && isUnumError(error, "NAME_IN_USE"));
+    if (!expected) this.options.violation(`${member.name} stopped: ${describeError(error)}`);
     this.world.scheduler.schedule(superviseUs, `supervise ${member.name}`, () => this.revive(member));
   }
 
@@ -133,6 +182,7 @@ export class Cluster {
       clock: machine.clock,
       random: machine.random,
       streams: machine.streams,
+      names: machine.names,
       checksum: machine.checksum,
       disk,
       logger: this.logger(name),
@@ -155,7 +205,7 @@ export class Cluster {
       listen: { host: member.name, port },
       advertise: undefined,
       seeds: member.seeds,
-      expect: member.seeds.length,
+      expect: this.byName ? this.expect : member.seeds.length,
       zone: "",
       ephemeral: false,
       replicas: 3,
@@ -174,12 +224,12 @@ export class Cluster {
   }
 
   private observer(member: Member): NodeObserver {
-    const { agreement, promises, violation, witness } = this.options;
-    const { machine, name } = member;
+    const { agreement, violation, witness } = this.options;
+    const { name } = member;
     return {
       began: (replica) => {
+        member.owned.add(`${replica.group}/${replica.id}`);
         witness.began(name, replica);
-        promises.restarted(`${name} ${machine.host.life}`, replica.group, replica.id, replica.raftStatus());
         agreement.began(name, replica.group, replica.applied);
         if (replica.applied > 0) agreement.state(name, replica.group, replica.applied, replica.machine.hash());
       },
@@ -193,7 +243,7 @@ export class Cluster {
         });
       },
       changed: (replica) => {
-        if (replica.isLeader) agreement.leads(name, replica.group, replica.term, this.world.scheduler.nowMs);
+        if (replica.isLeader) agreement.leads(name, replica.group, replica.term);
       },
       stopped: (replica) => violation(`group ${replica.group} stopped on ${name}: ${describeError(replica.failure)}`),
     };
@@ -218,10 +268,11 @@ export class Cluster {
     return candidates[target.pick % Math.max(1, candidates.length)];
   }
 
-  crash(member: Member, how: "process" | "power"): void {
+  /** `fate`: what becomes of what was not synced, at a power loss; undefined draws it. */
+  crash(member: Member, how: "process" | "power", fate?: CrashFate): void {
     member.node = undefined;
     member.machine.host.crash(how);
-    member.disk.crash(how);
+    member.disk.crash(how, fate);
   }
 
   /** Closes the node in order, then starts it again. */
@@ -252,17 +303,9 @@ export class Cluster {
     network.heal();
     network.setLinks({ lossPpm: 0, duplicatePpm: 0, reorderPpm: 0, latencyUsMax: 1_000 });
     for (const member of this.members.values()) {
-      member.disk.slowness = 1;
-      member.disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+      member.disk.heal();
       this.revive(member);
     }
-  }
-
-  /** Every group that some node has a replica of; the two that there always are, even when nobody has. */
-  groups(): GroupId[] {
-    const found = new Set<GroupId>([systemGroup, defaultGroup]);
-    for (const member of this.live()) for (const replica of member.node?.groups.all() ?? []) found.add(replica.group);
-    return [...found].sort((a, b) => a - b);
   }
 
   /** Replicas of `group` on members that shall have one, with how far each is. */
@@ -274,21 +317,48 @@ export class Cluster {
     return found;
   }
 
+  /** What the leader of a group believes the group to be; undefined while there is none. */
+  configuration(group: number): Configuration | undefined {
+    let best: Replica | undefined;
+    for (const { replica } of this.replicas(group)) if (replica.isLeader && replica.term > (best?.term ?? -1)) best = replica;
+    return best?.configuration;
+  }
+
+  /** Whose replica this is or was. */
+  owner(group: number, id: number): Member | undefined {
+    return [...this.members.values()].find((member) => member.owned.has(`${group}/${id}`));
+  }
+
   /**
-   * Every member runs and every group counts only members: the earlier removals are done with. Removing
-   * the next one before that may take a group's majority away, and is not asked of the cluster.
+   * Every member runs and every group has at least three voters, none of them on its way out, and counts only members:
+   * earlier changes are done with. Removing one before that may take a group's majority away, and is not asked of the cluster.
    */
   isSettled(): boolean {
     const live = this.live();
     if ([...this.members.values()].some((member) => !member.removed && !live.includes(member))) return false;
     for (const group of [systemGroup, defaultGroup]) {
       const replicas = this.replicas(group).map(({ replica }) => replica);
-      const leader = replicas.find((replica) => replica.isLeader);
-      if (leader === undefined) return false;
-      const { learners, outgoing, voters } = leader.configuration;
+      const configuration = this.configuration(group);
+      if (configuration === undefined) return false;
+      const { learners, outgoing, voters } = configuration;
+      if (outgoing.length > 0 || voters.length < 3) return false;
       if (![...voters, ...outgoing, ...learners].every((id) => replicas.some((replica) => replica.id === id))) return false;
     }
     return true;
+  }
+
+  /**
+   * The group has no leader, and somebody says why: a disk is damaged beyond use, a replica suspect or stopped. The default
+   * keyspace may not exist yet, which is the system group's to say.
+   */
+  hasStoppedLoudly(group: number): boolean {
+    if (this.configuration(group) !== undefined) return false;
+    const replicas = this.replicas(group);
+    return (
+      [...this.members.values()].some((member) => member.corrupt) ||
+      replicas.some(({ replica }) => replica.failure !== undefined || replica.status().suspect) ||
+      (group !== systemGroup && replicas.length === 0 && this.hasStoppedLoudly(systemGroup))
+    );
   }
 
   /** Who waits for what: a line per node and replica. */

@@ -123,12 +123,20 @@ export class SimInode {
   }
 
   flip(offset: number, bit: number): void {
-    assert(offset < this.length, "the flipped bit lies within the file");
-    this.content[offset] = (this.content[offset] ?? 0) ^ (1 << bit);
+    this.alter(offset, (byte) => byte ^ (1 << bit));
+  }
+
+  clear(offset: number): void {
+    this.alter(offset, () => 0);
+  }
+
+  private alter(offset: number, change: (byte: number) => number): void {
+    assert(offset < this.length, "the damaged byte lies within the file");
+    this.content[offset] = change(this.content[offset] ?? 0);
     const within = offset % sectorBytes;
     for (const before of [this.stuck, ...this.layers.map((layer) => layer.before)]) {
       const sector = before.get(Math.floor(offset / sectorBytes));
-      if (sector !== undefined) sector[within] = (sector[within] ?? 0) ^ (1 << bit);
+      if (sector !== undefined) sector[within] = change(sector[within] ?? 0);
     }
   }
 

@@ -95,7 +95,7 @@ describe("SimDisk", () => {
     const { disk, clock } = make();
     disk.put("a", filled(512, 1));
     const file = await clock.until(disk.open("a", { create: false, lane: "log" }));
-    disk.failNextSync();
+    disk.failNext("sync");
     await expect(clock.until(file.writeAt(0, [filled(512, 2)], { sync: true }))).rejects.toMatchObject({ code: "io" });
     await clock.until(file.sync());
     disk.crash("power", "lose");
@@ -106,7 +106,7 @@ describe("SimDisk", () => {
     const { disk, clock } = make();
     disk.put("a", filled(1024, 1));
     const file = await clock.until(disk.open("a", { create: false, lane: "log" }));
-    disk.failNextSync();
+    disk.failNext("sync");
     await expect(clock.until(file.writeAt(0, [filled(1024, 2)], { sync: true }))).rejects.toMatchObject({ code: "io" });
     await clock.until(file.writeAt(512, [filled(512, 2)], { sync: true }));
     disk.crash("power", "lose");
@@ -121,6 +121,61 @@ describe("SimDisk", () => {
     await expect(clock.until(file.writeAt(9000, [filled(2000, 1)], { sync: true }))).rejects.toMatchObject({ code: "full" });
     await clock.until(file.writeAt(0, [filled(8000, 1)], { sync: true }));
     expect(await clock.until(disk.freeBytes())).toBe(2000);
+  });
+
+  it("refuses the next read or write when told to, once, and a refused write leaves nothing", async () => {
+    const { disk, clock } = make();
+    disk.put("a", filled(512, 1));
+    const file = await clock.until(disk.open("a", { create: false, lane: "log" }));
+    disk.failNext("write");
+    await expect(clock.until(file.writeAt(0, [filled(512, 2)], { sync: true }))).rejects.toMatchObject({ code: "io" });
+    disk.failNext("read");
+    await expect(clock.until(file.readAt(0, 512))).rejects.toMatchObject({ code: "io" });
+    expect(await clock.until(file.readAt(0, 512))).toEqual(filled(512, 1));
+    for (const operation of ["sync", "write", "read"] as const) disk.failNext(operation);
+    disk.heal();
+    await clock.until(file.writeAt(0, [filled(512, 3)], { sync: true }));
+    expect(await clock.until(file.readAt(0, 512))).toEqual(filled(512, 3));
+  });
+
+  it("says when a change was accepted and not synced yet: a crash there loses it or not", async () => {
+    const survives = async (fate: CrashFate): Promise<number | undefined> => {
+      const { disk, clock } = make();
+      disk.put("a", filled(512, 1));
+      const file = await clock.until(disk.open("a", { create: false, lane: "log" }));
+      disk.afterChanges(2, () => disk.crash("power", fate));
+      await clock.until(file.writeAt(0, [filled(512, 2)], { sync: true }));
+      void file.writeAt(0, [filled(512, 3)], { sync: true });
+      await clock.pass(10);
+      return disk.bytesOf("a")[0];
+    };
+    expect(await survives("lose")).toBe(2);
+    expect(await survives("keep")).toBe(3);
+  });
+
+  it("is empty when it was replaced, and its handles are dead", async () => {
+    const { disk, clock } = make();
+    const file = await clock.until(disk.open("a", { create: true, lane: "log" }));
+    await clock.until(file.writeAt(0, [filled(10, 1)], { sync: true }));
+    await clock.until(disk.lock("LOCK"));
+    disk.wipe();
+    expect(disk.files()).toEqual([]);
+    await clock.until(disk.lock("LOCK"));
+    let settled = false;
+    void file.size().then(() => (settled = true));
+    await clock.pass(1000);
+    expect(settled).toBe(false);
+  });
+
+  it("erases a place in every version of it", async () => {
+    const { disk, clock } = make();
+    disk.put("a", filled(1024, 1));
+    const file = await clock.until(disk.open("a", { create: false, lane: "log" }));
+    void file.writeAt(0, [filled(1024, 2)], { sync: false });
+    disk.erase("a", 500, 600);
+    for (const byte of [500, 599]) expect(disk.bytesOf("a")[byte]).toBe(0);
+    disk.crash("power", "lose");
+    expect([499, 500, 599, 600].map((at) => disk.bytesOf("a")[at])).toEqual([1, 0, 0, 1]);
   });
 
   it("flips a bit for good", async () => {

@@ -28,6 +28,9 @@ export type CrashFate = "lose" | "keep" | "mix";
 
 type Lane = "log" | "bulk";
 
+/** What `failNext` may refuse. */
+export type DiskOperation = "sync" | "write" | "read";
+
 /**
  * A disk in memory, over virtual time, that loses what a real one may lose and nothing else.
  *
@@ -46,7 +49,8 @@ export class SimDisk implements Disk {
   private readonly locks = new Map<string, number>();
   private readonly freeAt: Record<Lane, number> = { log: 0, bulk: 0 };
   private life = 0;
-  private syncFailures = 0;
+  private readonly failures: Record<DiskOperation, number> = { sync: 0, write: 0, read: 0 };
+  private tripwire: { left: number; readonly callback: () => void } | undefined;
   private counts = { writes: 0, syncs: 0 };
 
   constructor(options: SimDiskOptions) {
@@ -72,6 +76,7 @@ export class SimDisk implements Disk {
         if (!options.create) throw new DiskError("missing", `${path} does not exist`);
         inode = new SimInode();
         this.names.create(path, inode);
+        this.changed();
       }
       return new SimFile(this, path, inode, options.lane, this.life);
     });
@@ -81,11 +86,15 @@ export class SimDisk implements Disk {
     return this.run("bulk", () => {
       if (this.names.find(from) === undefined) throw new DiskError("missing", `${from} does not exist`);
       this.names.rename(from, to);
+      this.changed();
     });
   }
 
   remove(path: string): Promise<void> {
-    return this.run("bulk", () => this.names.remove(path));
+    return this.run("bulk", () => {
+      this.names.remove(path);
+      this.changed();
+    });
   }
 
   list(directory: string): Promise<string[]> {
@@ -99,7 +108,7 @@ export class SimDisk implements Disk {
   syncDirectory(path: string): Promise<void> {
     const covered = this.names.pendingIn(path);
     return this.run("bulk", () => {
-      if (this.takeSyncFailure()) throw new DiskError("io", `sync of directory ${path} failed`);
+      if (this.takeFailure("sync")) throw new DiskError("io", `sync of directory ${path} failed`);
       this.names.commit(path, covered);
     });
   }
@@ -124,6 +133,7 @@ export class SimDisk implements Disk {
   /** Ends every handle and lock. See `CrashKind`; `fate` undefined draws one. */
   crash(kind: CrashKind = "power", fate?: CrashFate): void {
     this.life++;
+    this.tripwire = undefined;
     this.locks.clear();
     this.freeAt.log = 0;
     this.freeAt.bulk = 0;
@@ -139,9 +149,45 @@ export class SimDisk implements Disk {
     this.inode(path).flip(offset, bit);
   }
 
-  /** The next sync of any file or directory fails, and what it covered is never made durable by a later one. */
-  failNextSync(): void {
-    this.syncFailures++;
+  /** Zeros in the place of `from` to `to`, in every version of the sector: a place that cannot be read any more. */
+  erase(path: string, from: number, to: number): void {
+    const inode = this.inode(path);
+    for (let offset = from; offset < Math.min(to, inode.size); offset++) inode.clear(offset);
+  }
+
+  /**
+   * The next operation of this kind, on any file, is refused with "io". A "sync" may be a directory's, and what it
+   * covered is never made durable by a later one; of a "write" nothing arrives.
+   */
+  failNext(operation: DiskOperation): void {
+    this.failures[operation]++;
+  }
+
+  /**
+   * Calls back when so many more changes (writes, truncations, names) were accepted, before any of them can be synced:
+   * the moment for a crash. A crash forgets it.
+   */
+  afterChanges(count: number, callback: () => void): void {
+    this.tripwire = { left: count, callback };
+  }
+
+  /** From here on it is fast, has room and refuses nothing. */
+  heal(): void {
+    this.slowness = 1;
+    this.capacityBytes = Number.MAX_SAFE_INTEGER;
+    this.tripwire = undefined;
+    for (const operation of ["sync", "write", "read"] as const) this.failures[operation] = 0;
+  }
+
+  /** What stands under a name now: another object once the file was written anew. */
+  identityOf(path: string): object | undefined {
+    return this.names.find(path);
+  }
+
+  /** Another, empty disk is in the place of this one. */
+  wipe(): void {
+    this.crash("process");
+    for (const path of this.names.paths()) this.names.lose(path);
   }
 
   /** Names and sizes, as a process would see them now. */
@@ -204,10 +250,18 @@ export class SimDisk implements Disk {
     if (extra > 0 && this.usedBytes() + extra > this.capacityBytes) throw new DiskError("full", `no room to grow ${path}`);
   }
 
-  takeSyncFailure(): boolean {
-    if (this.syncFailures === 0) return false;
-    this.syncFailures--;
+  takeFailure(operation: DiskOperation): boolean {
+    if (this.failures[operation] === 0) return false;
+    this.failures[operation]--;
     return true;
+  }
+
+  /** Something was changed that no sync covers yet. */
+  changed(): void {
+    const { tripwire } = this;
+    if (tripwire === undefined || --tripwire.left > 0) return;
+    this.tripwire = undefined;
+    tripwire.callback();
   }
 
   count(what: "writes" | "syncs"): void {
@@ -242,7 +296,10 @@ class SimFile implements File {
   }
 
   readAt(offset: number, length: number): Promise<Uint8Array> {
-    return this.use(() => this.inode.read(offset, length));
+    return this.use(() => {
+      if (this.disk.takeFailure("read")) throw new DiskError("io", `${this.path} could not be read`);
+      return this.inode.read(offset, length);
+    });
   }
 
   writeAt(offset: number, chunks: readonly Uint8Array[], options: { readonly sync: boolean }): Promise<void> {
@@ -254,7 +311,9 @@ class SimFile implements File {
     let refusal: DiskError | undefined;
     try {
       this.disk.reserve(offset + length - this.inode.size, this.path);
+      if (this.disk.takeFailure("write")) throw new DiskError("io", `${this.path} could not be written`);
       this.inode.write(offset, chunks);
+      this.disk.changed();
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       refusal = error;
@@ -270,7 +329,7 @@ class SimFile implements File {
     this.disk.count("syncs");
     const mark = this.inode.beginSync();
     return this.use(() => {
-      if (this.disk.takeSyncFailure()) {
+      if (this.disk.takeFailure("sync")) {
         this.inode.failSync(mark);
         throw new DiskError("io", `sync of ${this.path} failed`);
       }
@@ -281,6 +340,7 @@ class SimFile implements File {
   truncate(length: number): Promise<void> {
     if (this.isDead) return never();
     this.inode.resize(length);
+    this.disk.changed();
     return this.use(() => undefined);
   }
 

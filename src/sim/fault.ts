@@ -1,3 +1,6 @@
+import type { Rot } from "./damage.ts";
+import type { CrashFate } from "./disk.ts";
+
 /** Whom a fault hits. `pick` chooses among the candidates there are when its time has come. */
 export interface Target {
   readonly role: "leader" | "follower" | "any";
@@ -8,6 +11,15 @@ export interface Target {
 export type Fault =
   /** The process dies; what it wrote is in the kernel. With "power" the machine dies, and what was not synced may be lost or torn. */
   | { readonly kind: "crash"; readonly how: "process" | "power"; readonly target: Target; readonly forMs: number }
+  /** The machine loses its power right after a change to its disk, before any sync of it: lost, kept, or sector by sector. */
+  | {
+      readonly kind: "crash-write";
+      readonly target: Target;
+      /** After so many more changes. */
+      readonly changes: number;
+      readonly fate: CrashFate;
+      readonly forMs: number;
+    }
   /** All nodes at once. */
   | { readonly kind: "crash-all"; readonly how: "process" | "power"; readonly forMs: number }
   /** Closed in order and started again. */
@@ -23,10 +35,12 @@ export type Fault =
       readonly clients: boolean;
       readonly forMs: number;
     }
-  /** One pair of nodes does not reach each other, all others do. */
-  | { readonly kind: "broken-cable"; readonly pick: number; readonly forMs: number }
+  /** One of a pair of nodes does not reach the other, or neither does; all others do. */
+  | { readonly kind: "broken-cable"; readonly pick: number; readonly direction: "both" | "out"; readonly forMs: number }
   /** What one node sends another arrives late, all at once. */
   | { readonly kind: "clog"; readonly pick: number; readonly forMs: number }
+  /** Links between nodes are held one after the other and let go in another order. */
+  | { readonly kind: "swizzle"; readonly pick: number; readonly forMs: number }
   /** All connections between two nodes break. */
   | { readonly kind: "reset"; readonly pick: number }
   | {
@@ -42,8 +56,12 @@ export type Fault =
   | { readonly kind: "full-disk"; readonly target: Target; readonly forMs: number }
   /** The next sync fails, and nothing that it covered is ever written by a later one. */
   | { readonly kind: "sync-failure"; readonly target: Target }
-  /** One node of the run, always the same, dies and comes back with a bit flipped in its log or a snapshot. */
-  | { readonly kind: "bit-rot"; readonly pick: number; readonly forMs: number }
+  /** The next read or write fails. */
+  | { readonly kind: "io-error"; readonly operation: "read" | "write"; readonly target: Target }
+  /** A machine loses its power and comes back with damaged bytes in what it had stored. */
+  | ({ readonly kind: "bit-rot"; readonly target: Target; readonly forMs: number } & Rot)
+  /** A machine comes back with an empty disk, under its old name and address. */
+  | { readonly kind: "replace"; readonly target: Target; readonly forMs: number }
   | { readonly kind: "wall-jump"; readonly target: Target; readonly byMs: number }
   | { readonly kind: "drift"; readonly target: Target; readonly ppm: number }
   | { readonly kind: "transfer" }

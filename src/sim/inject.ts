@@ -1,12 +1,18 @@
-import { isUnumError, unreachable } from "../base/index.ts";
+import { Prng, isUnumError, unreachable } from "../base/index.ts";
 import type { UnumHandle } from "../api/index.ts";
 import type { Cluster, Member } from "./cluster.ts";
+import { Damage } from "./damage.ts";
+import type { Rot } from "./damage.ts";
+import type { CrashFate } from "./disk.ts";
 import { describeFault } from "./fault.ts";
 import type { Fault } from "./fault.ts";
+import type { Plan } from "./nemesis.ts";
 
 /** A network as good as it gets, to return to after a lossy time. */
 const lossless = { lossPpm: 0, duplicatePpm: 0, reorderPpm: 0 } as const;
 const adminTimeoutMs = 5_000;
+/** How long an operator takes. */
+const replaceUs = 1_000_000;
 
 /**
  * Makes the planned faults happen to a cluster, and ends each in its time. Whom a fault hits is
@@ -17,15 +23,17 @@ export class Injector {
   /** For faults that are requests: transfers and changes of membership. */
   private readonly admin: UnumHandle;
   private readonly latencyUsMax: number;
+  private readonly damage: Damage;
   private healed = false;
   private removing = false;
   /** Faults that hit somebody, by kind. */
   readonly hits = new Map<string, number>();
 
-  constructor(cluster: Cluster, admin: UnumHandle, latencyUsMax: number) {
+  constructor(cluster: Cluster, admin: UnumHandle, plan: Pick<Plan, "latencyUsMax" | "budget">) {
     this.cluster = cluster;
     this.admin = admin;
-    this.latencyUsMax = latencyUsMax;
+    this.latencyUsMax = plan.latencyUsMax;
+    this.damage = new Damage(cluster, plan.budget);
   }
 
   /** From here on nothing that ends late touches the healed cluster. */
@@ -47,6 +55,8 @@ export class Injector {
       case "crash":
         cluster.crash(target, fault.how);
         return this.later(fault.forMs, `start ${target.name}`, () => cluster.revive(target));
+      case "crash-write":
+        return this.crashWrite(target, fault.changes, fault.fate, fault.forMs);
       case "crash-all":
         for (const member of cluster.live()) cluster.crash(member, fault.how);
         return this.later(fault.forMs, "start all", () => {
@@ -71,9 +81,13 @@ export class Injector {
         target.disk.capacityBytes = target.disk.usedBytes();
         return this.later(fault.forMs, `room on ${target.name}`, () => (target.disk.capacityBytes = Number.MAX_SAFE_INTEGER));
       case "sync-failure":
-        return target.disk.failNextSync();
+        return target.disk.failNext("sync");
+      case "io-error":
+        return target.disk.failNext(fault.operation);
       case "bit-rot":
-        return this.rot(fault.pick, fault.forMs);
+        return this.rot(target, fault, fault.forMs);
+      case "replace":
+        return this.replace(target, fault.forMs);
       case "wall-jump":
         return target.machine.clock.jumpWall(fault.byMs);
       case "drift":
@@ -84,7 +98,7 @@ export class Injector {
   }
 
   private network(
-    fault: Extract<Fault, { kind: "split" | "isolate" | "broken-cable" | "clog" | "reset" | "lossy" }>,
+    fault: Extract<Fault, { kind: "split" | "isolate" | "broken-cable" | "clog" | "swizzle" | "reset" | "lossy" }>,
     target: Member,
   ): void {
     const { network } = this.cluster.world;
@@ -110,14 +124,11 @@ export class Injector {
       }
       case "broken-cable": {
         const [a, b] = this.pair(names, fault.pick);
-        return this.blocked(
-          [
-            [[a], [b]],
-            [[b], [a]],
-          ],
-          fault.forMs,
-        );
+        const there = [[a], [b]] as const;
+        return this.blocked(fault.direction === "out" ? [there] : [there, [[b], [a]]], fault.forMs);
       }
+      case "swizzle":
+        return this.swizzle(names, fault.pick, fault.forMs);
       case "clog": {
         const [a, b] = this.pair(names, fault.pick);
         return network.clog(a, b, fault.forMs);
@@ -136,6 +147,23 @@ export class Injector {
     }
   }
 
+  /** Held one by one over the first half of the time, let go in another order over the second. */
+  private swizzle(names: readonly string[], pick: number, forMs: number): void {
+    const { network, scheduler } = this.cluster.world;
+    const prng = new Prng(pick);
+    const links = names.flatMap((from) => names.filter((to) => to !== from).map((to) => [from, to] as const));
+    const held = prng.shuffle(links).slice(0, prng.between(2, Math.max(2, links.length)));
+    const stepUs = (forMs * 500) / held.length;
+    held.forEach(([from, to], i) => {
+      scheduler.schedule(i * stepUs, `hold ${from} > ${to}`, () => {
+        if (!this.healed) network.block([from], [to]);
+      });
+    });
+    prng.shuffle(held).forEach(([from, to], i) => {
+      this.later(forMs / 2 + (i * stepUs) / 1000, `let go ${from} > ${to}`, () => network.unblock([from], [to]));
+    });
+  }
+
   private blocked(ways: readonly (readonly [readonly string[], readonly string[]])[], forMs: number): void {
     const { network } = this.cluster.world;
     for (const [from, to] of ways) network.block(from, to);
@@ -150,6 +178,20 @@ export class Injector {
     return [first, others[(pick >> 4) % Math.max(1, others.length)] ?? first];
   }
 
+  /** Armed while the node is up, and for one life only. The write stands in the kernel, its sync has not ended. */
+  private crashWrite(target: Member, changes: number, fate: CrashFate, forMs: number): void {
+    const { scheduler } = this.cluster.world;
+    const { host } = target.machine;
+    const { life } = host;
+    target.disk.afterChanges(changes, () => {
+      scheduler.schedule(0, `power of ${target.name}`, () => {
+        if (this.healed || host.life !== life || !host.alive) return;
+        this.cluster.crash(target, "power", fate);
+        this.later(forMs, `start ${target.name}`, () => this.cluster.revive(target));
+      });
+    });
+  }
+
   private pause(target: Member, how: "stopped" | "asleep", forMs: number): void {
     const { host } = target.machine;
     if (host.state !== "up") return;
@@ -157,22 +199,26 @@ export class Injector {
     this.later(forMs, `continue ${target.name}`, () => host.resume());
   }
 
-  /** Damage on one disk only, so that what it lost is still on a majority of the others. A cluster of one has no others. */
-  private rot(pick: number, forMs: number): void {
-    const { cluster } = this;
-    const victim = cluster.members.get("n1");
-    if (victim === undefined || victim.removed || !victim.machine.host.alive || cluster.members.size < 3) return;
-    cluster.crash(victim, "process");
-    const files = victim.disk.files().filter(({ path, size }) => size > 0 && /^(wal|groups)\//.test(path));
-    const file = files[pick % Math.max(1, files.length)];
-    if (file !== undefined) {
-      // In what was written: most of a preallocated file is zeros that nobody reads.
-      const bytes = victim.disk.bytesOf(file.path);
-      const written = bytes.findLastIndex((byte) => byte !== 0) + 1;
-      const at = bytes.findIndex((byte, offset) => byte !== 0 && offset >= (pick * 7_919) % Math.max(1, written));
-      if (at >= 0) victim.disk.corrupt(file.path, at, pick % 8);
-    }
-    this.later(forMs, `start ${victim.name}`, () => cluster.revive(victim));
+  /** The machine is off while its disk is damaged, so that what is damaged is what it comes back to. */
+  private rot(target: Member, rot: Rot, forMs: number): void {
+    if (!this.damage.mayHit(target)) return this.note("not within the budget");
+    this.cluster.crash(target, "power");
+    if (!this.damage.rot(target, rot)) this.note("nothing there to damage");
+    this.later(forMs, `start ${target.name}`, () => this.cluster.revive(target));
+  }
+
+  private replace(target: Member, forMs: number): void {
+    if (!this.damage.mayHit(target)) return this.note("not within the budget");
+    this.cluster.crash(target, "power");
+    this.damage.replace(target);
+    this.later(forMs, `start ${target.name}`, () => this.cluster.revive(target));
+  }
+
+  /** What an operator does with a node that says its directory is damaged for good: a new disk, if the others can do without the old one. */
+  attend(member: Member): void {
+    if (!this.damage.replace(member)) return this.note(`the directory of ${member.name} stays as it is`);
+    this.note(`${member.name} gets an empty directory`);
+    this.cluster.world.scheduler.schedule(replaceUs, `start ${member.name}`, () => this.cluster.revive(member));
   }
 
   private remove(target: Member): void {

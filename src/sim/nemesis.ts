@@ -2,7 +2,7 @@ import { unreachable } from "../base/index.ts";
 import type { Prng } from "../base/index.ts";
 import type { Fault, FaultKind, Target } from "./fault.ts";
 import { calm, profiles } from "./profile.ts";
-import { workloadNames } from "./workloads/index.ts";
+import { workloadNames } from "./workload.ts";
 
 export interface PlannedFault {
   readonly atMs: number;
@@ -16,8 +16,8 @@ export interface Plan {
   readonly clients: number;
   /** What the clients do, by name; at least one. */
   readonly workloads: readonly string[];
-  /** Steps of clients that are left out, by name; of a plan that was drawn: none. */
-  readonly leftOut: readonly string[];
+  /** Whether enough replicas keep all that they stored. Beyond that the cluster may stop, and must say so. */
+  readonly budget: "kept" | "beyond";
   /** How long faults go on. */
   readonly faultMs: number;
   readonly faults: readonly PlannedFault[];
@@ -41,14 +41,17 @@ export interface Narrowing {
  * different weights, so that rare combinations are reached that an even mix would drown.
  */
 export function drawPlan(prng: Prng, profile = "swarm", narrowing: Narrowing = {}): Plan {
-  const { faultMs: faultMsRange, gapMs: gapsMs, nemeses, workloads } = profiles[profile] ?? calm;
-  const faultMs = prng.between(...faultMsRange);
+  const { budget, faultMs: faultMsRange, gapMs: gapsMs, nemeses, workloads } = profiles[profile] ?? calm;
+  const drawnMs = prng.between(...faultMsRange);
+  const faults = drawFaults(prng.fork("faults"), narrowing.nemeses ?? leaveOut(prng.fork("kinds"), nemeses), drawnMs, prng.pick(gapsMs));
+  // A long pause ends by itself: what happens when it does is what it is for.
+  const pausesMs = faults.map(({ atMs, fault }) => (fault.kind === "pause" ? atMs + fault.forMs + 1_000 : 0));
   return {
     profile,
-    faultMs,
-    faults: drawFaults(prng.fork("faults"), narrowing.nemeses ?? leaveOut(prng.fork("kinds"), nemeses), faultMs, prng.pick(gapsMs)),
+    budget,
+    faultMs: Math.max(drawnMs, ...pausesMs),
+    faults,
     workloads: narrowing.workloads ?? chooseSome(prng.fork("workloads"), workloads.length === 0 ? workloadNames : workloads),
-    leftOut: [],
     nodes: prng.pick([3, 3, 3, 3, 5, 5, 1]),
     clients: prng.between(2, 4),
     snapshotLogBytes: prng.pick([8, 32, 128, 65_536]) * 1024,
@@ -62,7 +65,8 @@ function leaveOut(prng: Prng, kinds: readonly FaultKind[]): FaultKind[] {
 }
 
 function chooseSome(prng: Prng, names: readonly string[]): string[] {
-  return prng.shuffle(names).slice(0, prng.pick([1, 2, 2, 3]));
+  const chosen = names.filter(() => prng.chance(1, 2));
+  return chosen.length > 0 ? chosen : [prng.pick(names)];
 }
 
 /** One fault after the other, each with chance of its own, so that taking one away changes no other. */
@@ -97,6 +101,11 @@ function drawMs(prng: Prng): number {
   return prng.pick([prng.between(10, 300), prng.between(300, 2_000), prng.between(2_000, 6_000)]);
 }
 
+/** Now and then longer than every time-out there is, those of clients and connections included. */
+function drawPauseMs(prng: Prng): number {
+  return prng.chance(1, 5) ? prng.between(10_000, 20_000) : drawMs(prng);
+}
+
 function drawFault(prng: Prng, kind: FaultKind): Fault {
   const pick = prng.below(1_000_000);
   switch (kind) {
@@ -107,7 +116,7 @@ function drawFault(prng: Prng, kind: FaultKind): Fault {
     case "restart":
       return { kind, target: drawTarget(prng), forMs: prng.between(10, 1_500) };
     case "pause":
-      return { kind, how: prng.pick(["stopped", "stopped", "asleep"]), target: drawTarget(prng), forMs: drawMs(prng) };
+      return { kind, how: prng.pick(["stopped", "stopped", "asleep"]), target: drawTarget(prng), forMs: drawPauseMs(prng) };
     case "isolate":
       return {
         kind,
@@ -116,8 +125,19 @@ function drawFault(prng: Prng, kind: FaultKind): Fault {
         clients: prng.chance(1, 4),
         forMs: drawMs(prng),
       };
-    case "split":
+    case "crash-write":
+      return {
+        kind,
+        target: drawTarget(prng),
+        changes: prng.pick([1, 2, 3, prng.between(1, 100)]),
+        fate: prng.pick(["lose", "keep", "mix", "mix"]),
+        forMs: prng.between(10, 1_500),
+      };
     case "broken-cable":
+      return { kind, pick, direction: prng.pick(["both", "both", "out"]), forMs: drawMs(prng) };
+    case "swizzle":
+      return { kind, pick, forMs: prng.between(1_000, 6_000) };
+    case "split":
     case "clog":
       return { kind, pick, forMs: drawMs(prng) };
     case "reset":
@@ -143,7 +163,19 @@ function drawFault(prng: Prng, kind: FaultKind): Fault {
     case "drift":
       return { kind, target: drawTarget(prng), ppm: prng.pick([-10_000, -1_000, 1_000, 10_000]) };
     case "bit-rot":
-      return { kind, pick, forMs: prng.between(10, 1_500) };
+      return {
+        kind,
+        target: drawTarget(prng),
+        where: prng.pick(["any", "any", "hard-state", "state", "snapshot", "group-log", "identity"]),
+        extent: prng.pick(["bit", "bit", "sector"]),
+        places: prng.pick([1, 1, 2, 5]),
+        pick,
+        forMs: prng.between(10, 1_500),
+      };
+    case "replace":
+      return { kind, target: drawTarget(prng), forMs: prng.between(10, 1_500) };
+    case "io-error":
+      return { kind, operation: prng.pick(["read", "write"]), target: drawTarget(prng) };
     case "sync-failure":
     case "remove-member":
       return { kind, target: drawTarget(prng) };

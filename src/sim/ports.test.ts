@@ -2,6 +2,7 @@ import { Prng } from "../base/index.ts";
 import { checksumContract } from "../ports/checksum.contract.ts";
 import { clockContract } from "../ports/clock.contract.ts";
 import type { ClockHarness } from "../ports/clock.contract.ts";
+import { namesContract } from "../ports/names.contract.ts";
 import { randomContract } from "../ports/random.contract.ts";
 import { streamsContract } from "../ports/streams.contract.ts";
 import type { StreamPurpose } from "../ports/index.ts";
@@ -28,6 +29,11 @@ clockContract("SimClock", () => clockHarness(0));
 clockContract("SimClock that runs 1 % fast", () => clockHarness(10_000));
 clockContract("SimClock that runs 1 % slow", () => clockHarness(-10_000));
 randomContract("SimRandom", () => new SimRandom(new Prng(1)));
+namesContract("SimNames", () => {
+  const world = new SimWorld("names");
+  world.names.set("cluster", ["n2", "n1", "n2"]);
+  return { names: world.machine("n1").names, known: "cluster", unknown: "nobody", settle: (promise) => world.scheduler.settle(promise) };
+});
 checksumContract("SimChecksum", () => new SimChecksum());
 
 for (const purpose of ["client", "entries"] as const satisfies readonly StreamPurpose[]) {

@@ -10,47 +10,29 @@ export interface Profile {
   readonly gapMs: readonly number[];
   /** How long faults go on, at least and at most. */
   readonly faultMs: readonly [number, number];
+  /** See `Damage`. */
+  readonly budget: "kept" | "beyond";
 }
 
-const usual: Pick<Profile, "workloads" | "gapMs" | "faultMs"> = {
-  workloads: [],
-  gapMs: [400, 800, 1_500, 3_000],
-  faultMs: [8_000, 14_000],
-};
+const usual: Omit<Profile, "nemeses"> = { workloads: [], gapMs: [400, 800, 1_500, 3_000], faultMs: [8_000, 14_000], budget: "kept" };
 
 export const calm: Profile = { ...usual, nemeses: [] };
 
+const crashes: readonly FaultKind[] = ["crash", "crash-write", "crash-all", "restart", "pause"];
+const network: readonly FaultKind[] = ["split", "isolate", "broken-cable", "clog", "swizzle", "reset", "lossy"];
+const disk: readonly FaultKind[] = ["slow-disk", "full-disk", "sync-failure", "io-error", "bit-rot"];
+const clocks: readonly FaultKind[] = ["wall-jump", "drift"];
+const members: readonly FaultKind[] = ["add-member", "remove-member", "replace", "transfer"];
+
 export const profiles: Readonly<Record<string, Profile>> = {
   calm,
-  crashes: { ...usual, nemeses: ["crash", "crash-all", "restart", "pause"] },
-  network: { ...usual, nemeses: ["split", "isolate", "broken-cable", "clog", "reset", "lossy"] },
-  disk: { ...usual, nemeses: ["crash", "crash-all", "slow-disk", "full-disk", "sync-failure", "bit-rot"] },
-  clocks: { ...usual, nemeses: ["wall-jump", "drift", "pause"] },
-  members: { ...usual, nemeses: ["add-member", "remove-member", "transfer", "crash", "restart", "isolate"] },
-  swarm: {
-    ...usual,
-    nemeses: [
-      "crash",
-      "crash-all",
-      "restart",
-      "pause",
-      "split",
-      "isolate",
-      "broken-cable",
-      "clog",
-      "reset",
-      "lossy",
-      "slow-disk",
-      "full-disk",
-      "sync-failure",
-      "bit-rot",
-      "wall-jump",
-      "drift",
-      "transfer",
-      "add-member",
-      "remove-member",
-    ],
-  },
+  crashes: { ...usual, nemeses: crashes },
+  network: { ...usual, nemeses: network },
+  disk: { ...usual, nemeses: [...disk, "crash", "crash-write", "crash-all"] },
+  clocks: { ...usual, nemeses: [...clocks, "pause"] },
+  members: { ...usual, nemeses: [...members, "crash", "restart", "isolate"] },
+  swarm: { ...usual, nemeses: [...crashes, ...network, ...disk, ...clocks, ...members] },
+  beyond: { ...usual, nemeses: ["bit-rot", "crash", "crash-write", "crash-all", "isolate"], budget: "beyond" },
 };
 
 export const profileNames: readonly string[] = Object.keys(profiles);

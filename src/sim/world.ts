@@ -3,6 +3,8 @@ import { SimChecksum } from "./checksum.ts";
 import { SimClock } from "./clock.ts";
 import type { SimClockOptions } from "./clock.ts";
 import { SimHost } from "./host.ts";
+import { SimNames } from "./names.ts";
+import type { NameTable } from "./names.ts";
 import { SimNetwork } from "./network.ts";
 import type { NetworkOptions } from "./network.ts";
 import { SimRandom } from "./random.ts";
@@ -16,6 +18,7 @@ export interface SimMachine {
   readonly clock: SimClock;
   readonly random: SimRandom;
   readonly streams: SimStreams;
+  readonly names: SimNames;
   readonly checksum: SimChecksum;
 }
 
@@ -29,6 +32,8 @@ export class SimWorld {
   readonly prng: Prng;
   readonly network: SimNetwork;
   readonly machines = new Map<string, SimMachine>();
+  /** What DNS says to every host. Hosts are dialled by name without it. */
+  readonly names: NameTable = new Map();
 
   constructor(seed: number | string, options: WorldOptions = {}) {
     this.scheduler = new Scheduler(options);
@@ -46,6 +51,7 @@ export class SimWorld {
       clock,
       random: new SimRandom(prng.fork("random")),
       streams: this.network.attach(host),
+      names: new SimNames(host, this.names),
       checksum: new SimChecksum(),
     };
     this.machines.set(name, machine);

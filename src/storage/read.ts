@@ -85,7 +85,7 @@ async function readWindow(files: Files, state: LogState, window: Window): Promis
     return await files.read(window.file, window.start, window.end - window.start);
   } catch (error) {
     if (!files.has(window.file)) return undefined;
-    throw new UnumError("CORRUPT", `Entries of group ${state.group} could not be read from ${files.pathOf(window.file)}.`, {
+    throw new UnumError("DISK_FAILED", `Entries of group ${state.group} could not be read from ${files.pathOf(window.file)}.`, {
       cause: error,
     });
   }

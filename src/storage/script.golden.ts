@@ -112,7 +112,7 @@ export class ScriptRunner {
           : Number.MAX_SAFE_INTEGER;
         return "";
       case "fail-sync":
-        this.world.disk.failNextSync();
+        this.world.disk.failNext("sync");
         return "";
       case "identity":
         return this.identity(command);

@@ -85,7 +85,7 @@ describe("a failing disk", () => {
     const log = world.create(1);
     world.storage.flush();
     await world.clock.pass(50);
-    world.disk.failNextSync();
+    world.disk.failNext("sync");
     let done = 0;
     log.append({ hardState: undefined, entries: makeEntries(1, 1, 1, 1) }, () => done++);
     world.storage.flush();

@@ -87,7 +87,7 @@ export interface GroupLog {
   append(write: { readonly hardState: HardState | undefined; readonly entries: readonly Entry[] }, done: () => void): void;
   /** Everything up to `index` is committed: what may move out of the WAL into the group's own segments. Called with each apply. */
   committed(index: number): void;
-  /** Reads durable entries, `from` to `to`, both included: at least one, at most `maxBytes` beyond the first. Rejects with COMPACTED when released, CORRUPT when damaged. */
+  /** Reads durable entries, `from` to `to`, both included: at least one, at most `maxBytes` beyond the first. Rejects with COMPACTED when released, CORRUPT when damaged, DISK_FAILED when the disk refuses. */
   read(from: number, to: number, maxBytes: number): Promise<readonly Entry[]>;
   /** Entries up to `index` are not needed any more: a snapshot at or above it is durable. */
   release(index: number): void;

@@ -20,8 +20,6 @@ export type AdminRequest =
   | { readonly op: "transfer-leader"; readonly group: number | null; readonly to: string | null }
   /** The node asked gives up its membership and stops. */
   | { readonly op: "leave" }
-  /** An operator's brake: a group, or all (`null`), refuses growing writes until it is released. */
-  | { readonly op: "stop-writes"; readonly group: number | null; readonly stopped: boolean }
   | { readonly op: "keyspaces" };
 
 export type AdminOp = AdminRequest["op"];
@@ -33,7 +31,6 @@ export type AdminResponse =
   | { readonly op: "remove-member"; readonly member: MemberStatus }
   | { readonly op: "transfer-leader"; readonly transfers: readonly LeaderTransfer[] }
   | { readonly op: "leave" }
-  | { readonly op: "stop-writes" }
   | { readonly op: "keyspaces"; readonly keyspaces: readonly { readonly name: string; readonly group: number }[] };
 
 /** What answers a request with this `op`. */
@@ -58,7 +55,7 @@ export interface MemberStatus {
   /** Its part in the system group: `none` holds no copy that counts or catches up. */
   readonly role: "voter" | "learner" | "none";
   readonly state: MemberState;
-  /** For how long it has not answered; null while it does. */
+  /** For how long the node asked has not heard of it, at most since that node knows it; null while it answers. */
   readonly downMs: number | null;
   readonly ephemeral: boolean;
   readonly featureLevel: number;
@@ -76,6 +73,8 @@ export interface ReplicaReport {
   readonly term: number;
   /** Node id of the leader known here. */
   readonly leader: string | null;
+  /** Node ids of its voters, as far as this copy's configuration is known by node. */
+  readonly voters: readonly string[];
   readonly commit: number;
   readonly applied: number;
   readonly lastIndex: number;
@@ -156,9 +155,9 @@ export interface ClusterStatus {
   readonly featureLevel: number;
   /** Any member listens beyond loopback without security. */
   readonly insecure: boolean;
-  /** Of the default keyspace. */
+  /** Of the default keyspace; 0 while the node asked does not know it. */
   readonly revision: number;
-  /** Voters of the default keyspace. */
+  /** Voters of the default keyspace; those of the system group while the node asked knows only them. */
   readonly voters: number;
   readonly votersUp: number;
   /** Whether every group has a majority of its voters up. */
@@ -196,12 +195,6 @@ export function decodeAdminRequest(bytes: Uint8Array): AdminRequest {
         op: "transfer-leader",
         group: body["group"] === null ? null : expectNumber(body, "group"),
         to: body["to"] === null ? null : expectText(body, "to"),
-      };
-    case "stop-writes":
-      return {
-        op: "stop-writes",
-        group: body["group"] === null ? null : expectNumber(body, "group"),
-        stopped: expectBoolean(body, "stopped"),
       };
     default:
       throw new MalformedBytes(`"${String(body["op"])}" is no admin request`);
@@ -253,11 +246,5 @@ function expectText(body: Readonly<Record<string, unknown>>, name: string): stri
 function expectNumber(body: Readonly<Record<string, unknown>>, name: string): number {
   const value = body[name];
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) throw new MalformedBytes(`"${name}" is a whole number`);
-  return value;
-}
-
-function expectBoolean(body: Readonly<Record<string, unknown>>, name: string): boolean {
-  const value = body[name];
-  if (typeof value !== "boolean") throw new MalformedBytes(`"${name}" is true or false`);
   return value;
 }

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { rm } from "node:fs/promises";
-import { ProcessCluster } from "../support/cluster.ts";
+import { ProcessCluster, ProcessNode } from "../support/cluster.ts";
 import { Load, eventually } from "../support/load.ts";
 
 let cluster: ProcessCluster | undefined;
@@ -22,6 +22,21 @@ describe("membership of real processes", () => {
     expect(status.members.map((member) => member.name)).toEqual(["n1", "n2", "n3"]);
     expect(status.voters).toBe(3);
     expect(status.canLose).toBe(1);
+  });
+
+  it("nodes that know one name find each other: the one that the name lists forms the cluster, the others join", async () => {
+    cluster = await ProcessCluster.make({ nodes: 1 });
+    const [first] = cluster.nodes;
+    const seeds = `dns:localhost:${first?.address.split(":")[1]}`;
+    const named = ["--seeds", seeds, "--expect", "1"];
+    await cluster.add("early", named);
+    const founder = new ProcessNode("founder", `${cluster.directory}/founder`, first?.address ?? "", undefined, named);
+    cluster.nodes.splice(0, 1, founder);
+    founder.start();
+    await cluster.add("late", named);
+    const handle = await cluster.connect();
+    await eventually("three voters", async () => (await handle.status()).voters === 3);
+    expect((await handle.members()).map((member) => member.name)).toEqual(["early", "founder", "late"]);
   });
 
   it("a cluster of one grows to three voters: the second node stays a learner", async () => {

@@ -68,6 +68,7 @@ export const layers: readonly Layer[] = [
   layer("cli", { base: "all", ports: "all", api: "all" }, { packages: ["commander"] }),
   layer("platform", { base: "all", ports: "all" }, { platform: true }),
   layer("sim", everything),
+  layer("testing", { base: "all", ports: "all", wire: "all", runtime: "types", api: "all", sim: "all" }),
 ];
 
 /** The only files that choose adapters and join api to runtime. */

@@ -138,14 +138,19 @@ async function recover(context: CliContext, flags: RecoverFlags): Promise<ExitCo
       `  ${item.name}: last entry ${formatCount(item.lastIndex)} of term ${item.lastTerm}, known committed ${formatCount(item.commit)}, revision ${item.revision}; ${lost}\n`,
     );
   }
+  if (plan.keyspacesLost.length > 0) context.stderr.write(`  no copy here, given up as a whole: ${plan.keyspacesLost.join(", ")}\n`);
   if (!(await confirm(context, `recover ${flags.data} as it is`, flags.yes === true))) return 1;
   const progress = new Progress(context.stderr, context.clock, isLively(context.stderr, context.processes.environment), "recovering");
+  let kept: string;
   try {
-    await context.offline.recover({ data: flags.data });
+    ({ kept } = await context.offline.recover({ data: flags.data }));
   } finally {
     progress.done();
   }
-  if (flags.json === true) printJson(context, { recovered: true, ...plan });
-  else context.stdout.write(`recovered; start it with: unum start --data ${flags.data}\n`);
+  if (flags.json === true) printJson(context, { recovered: true, kept, ...plan });
+  else {
+    context.stdout.write(`recovered; start it with: unum start --data ${flags.data}\n`);
+    context.stderr.write(`the old directory is kept as ${kept}\n`);
+  }
   return 0;
 }

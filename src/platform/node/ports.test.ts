@@ -1,9 +1,11 @@
 import { checksumContract } from "../../ports/checksum.contract.ts";
 import { clockContract } from "../../ports/clock.contract.ts";
+import { namesContract } from "../../ports/names.contract.ts";
 import { randomContract } from "../../ports/random.contract.ts";
 import { streamsContract } from "../../ports/streams.contract.ts";
 import { NodeChecksum } from "./checksum.ts";
 import { NodeClock } from "./clock.ts";
+import { NodeNames } from "./names.ts";
 import { NodeRandom } from "./random.ts";
 import { NodeStreams } from "./streams.ts";
 
@@ -19,6 +21,8 @@ async function until(done: () => boolean): Promise<void> {
 clockContract("NodeClock", () => ({ clock: new NodeClock(), until }));
 clockContract("NodeClock without hold on the process", () => ({ clock: new NodeClock({ ref: false }), until }));
 randomContract("NodeRandom", () => new NodeRandom());
+// "localhost" is in every hosts file; ".invalid" never has an address (RFC 6761).
+namesContract("NodeNames", () => ({ names: new NodeNames(), known: "localhost", unknown: "nobody.invalid", settle: (promise) => promise }));
 checksumContract("NodeChecksum", () => new NodeChecksum());
 streamsContract("NodeStreams over IPv4", () => {
   const streams = new NodeStreams();

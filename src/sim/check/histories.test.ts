@@ -57,9 +57,7 @@ describe("the register check", () => {
     const txn = (revision: number, value: string): Operation => ({
       kind: "txn",
       compare: [{ key: "r1", revision }],
-      writes: [{ key: "r2", value }],
-      reads: [],
-      elseReads: [],
+      puts: [{ key: "r2", value }],
     });
     story.did("c1", txn(2, "x"), wrote(3));
     story.did("c1", txn(7, "y"), { kind: "conflict" });

@@ -1,0 +1,90 @@
+import { describe, expect, it } from "vitest";
+import { isUnumError } from "../base/index.ts";
+import { checkOptions } from "./index.ts";
+import type { NodeOptions } from "./index.ts";
+import { NodeWorld } from "./world.golden.ts";
+
+const seeds = ["dns:cluster:7400"];
+
+describe("seeds under one name", () => {
+  it("three nodes form one cluster once the name has all of their addresses, and a fourth joins it", async () => {
+    const nodes = new NodeWorld("dns forms");
+    for (const name of ["n1", "n2", "n3", "n4"]) nodes.place(name, { seeds, expect: 3 });
+    await nodes.start("n1", "n2", "n3");
+    await nodes.run(3_000);
+    expect(nodes.node("n1").identity.value.cluster, "nobody is known under the name").toBeUndefined();
+
+    nodes.world.names.set("cluster", ["n1", "n2"]);
+    await nodes.run(3_000);
+    expect(nodes.node("n1").identity.value.cluster, "two are fewer than expected").toBeUndefined();
+
+    nodes.world.names.set("cluster", ["n1", "n2", "n3"]);
+    const handle = nodes.handle(["n1"]);
+    await nodes.settle(handle.kv.put("a", 1));
+    const clusters = new Set(["n1", "n2", "n3"].map((name) => nodes.node(name).identity.value.cluster));
+    expect(clusters.size).toBe(1);
+
+    nodes.world.names.set("cluster", ["n1", "n2", "n3", "n4"]);
+    await nodes.start("n4");
+    await nodes.until(() => nodes.node("n4").directory?.state?.nodes.size === 4);
+    expect(nodes.node("n4").identity.value.cluster).toBe([...clusters][0]);
+  });
+
+  it("a resolver that does not answer delays a node and does not end it", async () => {
+    const nodes = new NodeWorld("dns is silent");
+    nodes.world.names.set("cluster", "silent");
+    nodes.place("n1", { seeds, expect: 1 });
+    await nodes.start("n1");
+    await nodes.run(20_000);
+    expect(nodes.node("n1").identity.value.cluster).toBeUndefined();
+    nodes.world.names.set("cluster", ["n1"]);
+    await nodes.settle(nodes.handle(["n1"]).kv.put("a", 1));
+  });
+
+  it("a node that the name does not list joins and never forms", async () => {
+    const nodes = new NodeWorld("dns does not list it");
+    nodes.world.names.set("cluster", ["n1"]);
+    nodes.place("n1", { seeds, expect: 1 });
+    nodes.place("n2", { seeds, expect: 1 });
+    await nodes.start("n2");
+    await nodes.run(10_000);
+    expect(nodes.node("n2").identity.value.cluster).toBeUndefined();
+    await nodes.start("n1");
+    await nodes.until(() => nodes.node("n2").identity.value.cluster !== undefined);
+    expect(nodes.node("n2").identity.value.cluster).toBe(nodes.node("n1").identity.value.cluster);
+  });
+
+  it("needs expect, and stands alone", () => {
+    const check = (list: readonly string[], expect: number): string => {
+      try {
+        checkOptions({ name: "n", seeds: list, expect, insecure: true, listen: { host: "n", port: 1 } } as unknown as NodeOptions);
+        return "ok";
+      } catch (error) {
+        return isUnumError(error) ? error.code : String(error);
+      }
+    };
+    expect(check(seeds, 3)).toBe("ok");
+    expect(check(seeds, 0)).toBe("INVALID_ARGUMENT");
+    expect(check([...seeds, "n2:7400"], 2)).toBe("INVALID_ARGUMENT");
+    expect(check(["dns:cluster"], 1)).toBe("INVALID_ARGUMENT");
+  });
+});
+
+describe("status without a quorum", () => {
+  it("a member that knows no more than what it was told still counts the voters, and for how long it misses the others", async () => {
+    const nodes = new NodeWorld("status without a quorum");
+    const list = ["n1:7400", "n2:7400", "n3:7400"];
+    for (const name of ["n1", "n2", "n3"]) nodes.place(name, { seeds: list, expect: 3 });
+    await nodes.start("n1", "n2", "n3");
+    await nodes.until(() => nodes.node("n1").directory !== undefined);
+    nodes.crash("n2");
+    nodes.crash("n3");
+    await nodes.run(7_000);
+    expect(nodes.node("n1").directory?.state, "the system group has no state here, or this proves nothing").toBeUndefined();
+    const status = await nodes.settle(nodes.handle(["n1"]).status());
+    expect(status).toMatchObject({ voters: 3, votersUp: 1, quorum: false, canLose: 0 });
+    const down = status.members.filter((member) => member.state === "down");
+    expect(down.map((member) => member.name).sort()).toEqual(["n2", "n3"]);
+    for (const { downMs } of down) expect(Math.round((downMs ?? 0) / 1_000)).toBe(7);
+  });
+});
