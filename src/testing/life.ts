@@ -53,6 +53,10 @@ export class MachineSurroundings implements Surroundings, Clock {
     if (this.isPresent) this.machine.clock.defer(callback);
   }
 
+  deferLast(callback: () => void): void {
+    if (this.isPresent) this.machine.clock.deferLast(callback);
+  }
+
   random(): number {
     return this.prng.u32() / 0x1_0000_0000;
   }

@@ -257,7 +257,9 @@ export class SimulatedWorld implements World {
           const address = parseAddress(endpoint);
           if (address === undefined) throw new UnumError("INVALID_ARGUMENT", `${endpoint} is no address`);
           try {
-            return new StreamCarrier(await streams.dial(address, { timeoutMs, purpose: "client" }), (callback) => clock.defer(callback));
+            return new StreamCarrier(await streams.dial(address, { timeoutMs, purpose: "client" }), (callback) =>
+              clock.deferLast(callback),
+            );
           } catch (cause) {
             throw new UnumError("UNAVAILABLE", `${endpoint} does not answer`, { cause });
           }
