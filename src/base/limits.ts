@@ -63,6 +63,8 @@ export const limits = {
   snapshotLogBytes: 64 * MiB,
   /** A snapshot is written in steps of this size, each synced before the next, so that it never stalls the WAL. */
   snapshotStepBytes: 4 * MiB,
+  /** Time between two checkpoints of a group, at which its replicas compare their states: a difference lives no longer than this before it is found. */
+  checkpointMs: 60_000,
   /** Size of a WAL segment: preallocated, released as a whole. */
   walSegmentBytes: 64 * MiB,
   /** Members of a cluster. Group 0 names them all; beyond it joining is refused with OVERLOADED. */

@@ -33,7 +33,7 @@ class Runner {
         world.environment[command.word(0, "a name")] = command.word(1, "a value");
         return "";
       case "cluster":
-        world.status = fakeStatus(command.number("up", 3));
+        world.status = fakeStatus(command.number("up", 3), command.number("corrupt", 0) === 1);
         world.unreachable = command.has("unreachable");
         return "";
       default:

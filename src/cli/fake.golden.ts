@@ -157,7 +157,7 @@ export class FakeWorld {
 const nodeId = (at: number): string => `000000000000000${at}`;
 
 /** Three members, of which `up` answer; n1 leads while a majority is up. */
-export function fakeStatus(up: number): ClusterStatus {
+export function fakeStatus(up: number, corrupt = false): ClusterStatus {
   const members = [1, 2, 3].map(
     (at): MemberStatus => ({
       node: nodeId(at),
@@ -201,6 +201,7 @@ export function fakeStatus(up: number): ClusterStatus {
         canLose: Math.max(0, up - 2),
         bytes: 0,
         maxBytes: 0,
+        corrupt,
         writesStopped: false,
       },
     ],

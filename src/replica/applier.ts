@@ -12,14 +12,21 @@ export class Applier {
 
   constructor(applied: number) {
     this.applied = applied;
+    this.handedOut = applied;
   }
 
   get waiting(): boolean {
     return this.at < this.queue.length || this.more.length > 0;
   }
 
+  /** The last index that raft has handed out; every one up to it was added. */
+  handedOut: number;
+
   add(entries: readonly Entry[]): void {
-    if (entries.length > 0) this.more.push(entries);
+    const last = entries[entries.length - 1];
+    if (last === undefined) return;
+    this.more.push(entries);
+    this.handedOut = last.index;
   }
 
   take(): Entry {
@@ -43,6 +50,14 @@ export class Applier {
     this.at = 0;
     this.more.length = 0;
     this.applied = index;
+    this.appliedTerm = term;
+    this.handedOut = index;
+  }
+
+  /** A state that covers everything up to `index` takes the place of the one here; what was handed out behind it stays. */
+  skipTo(index: number, term: number): void {
+    assert(index > this.applied && index <= this.handedOut, "what is skipped was handed out and not applied");
+    while (this.applied < index) this.done(this.take());
     this.appliedTerm = term;
   }
 }

@@ -1,5 +1,8 @@
 import { UnumError, limits } from "../base/index.ts";
+import type { GroupId } from "../base/index.ts";
 import { EntryBuilder } from "../machine/index.ts";
+import type { Raft } from "../raft/index.ts";
+import { refused } from "./refusals.ts";
 import type { Waiter } from "./types.ts";
 
 /** What happened to the proposals of an entry: found by its index when it is applied. */
@@ -9,7 +12,7 @@ interface Pending {
 }
 
 /** A batch that is ready to be proposed as one entry. */
-export interface Batch {
+interface Batch {
   readonly data: Uint8Array;
   readonly waiters: readonly (Waiter | undefined)[];
 }
@@ -46,14 +49,20 @@ export class Proposals {
     this.waiters = [];
   }
 
-  /** The entries of this turn, oldest first. */
-  take(wall: number): readonly Batch[] {
-    if (this.builder.count > 0) this.seal(wall);
-    return this.full.splice(0);
+  /** Proposes what gathered in this turn. */
+  flush(raft: Raft, group: GroupId, wall: number): void {
+    if (!this.gathered) return;
+    for (const batch of this.take(wall)) {
+      const result = raft.propose(batch.data);
+      if (result.accepted) this.pending.set(result.index, { term: result.term, waiters: batch.waiters });
+      else failAll(batch.waiters, () => refused(result.reason, group, raft.term));
+    }
   }
 
-  proposed(index: number, term: number, batch: Batch): void {
-    this.pending.set(index, { term, waiters: batch.waiters });
+  /** The entries of this turn, oldest first. */
+  private take(wall: number): readonly Batch[] {
+    if (this.builder.count > 0) this.seal(wall);
+    return this.full.splice(0);
   }
 
   /** Who waits for the entry that is about to be applied. An entry of another term took the place of ours. */

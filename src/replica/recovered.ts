@@ -1,4 +1,5 @@
-import { EntryKind, decodeConfiguration } from "../raft/index.ts";
+import type { Prng } from "../base/index.ts";
+import { EntryKind, Raft, decodeConfiguration } from "../raft/index.ts";
 import type { Configuration } from "../raft/index.ts";
 import type { GroupLog } from "../storage/index.ts";
 
@@ -19,4 +20,27 @@ export async function olderConfigurations(log: GroupLog): Promise<readonly Older
     }
   }
   return found;
+}
+
+/** Raft as the disk left it. */
+export function recoveredRaft(
+  options: { readonly log: GroupLog; readonly prng: Prng; readonly electionTicks: number },
+  older: readonly OlderConfiguration[],
+): Raft {
+  const { recovered } = options.log;
+  return new Raft({
+    replica: recovered.replica,
+    prng: options.prng,
+    hardState: recovered.hardState,
+    snapshot: recovered.snapshot,
+    entries: recovered.entries,
+    terms: recovered.terms,
+    firstIndex: recovered.firstIndex,
+    lastIndex: recovered.lastIndex,
+    configurations: older,
+    applied: recovered.snapshot.index,
+    electionTicks: options.electionTicks,
+    heartbeatTicks: 1,
+    suspect: recovered.suspect,
+  });
 }

@@ -26,3 +26,14 @@ export function refused(reason: Refusal, group: GroupId, term: number): UnumErro
       return notLeader(group, term);
   }
 }
+
+/** The replicas' states differ and none has a majority. */
+export function corrupt(group: GroupId, index: number): UnumError {
+  return new UnumError(
+    "CORRUPT",
+    `The replicas of group ${group} have different states at index ${index} and none has a majority; its writes have stopped.`,
+    {
+      details: { group, index },
+    },
+  );
+}

@@ -2,16 +2,20 @@ import { UnumError, limits, noReplica } from "../base/index.ts";
 import type { GroupId, Prng, ReplicaId } from "../base/index.ts";
 import { readEntry } from "../machine/index.ts";
 import type { LeaderTime, Machine, MachineFactory, WatchableMachine } from "../machine/index.ts";
-import { EntryKind, Raft, decodeConfiguration } from "../raft/index.ts";
-import type { Configuration, ConfigurationChange, Entry, Message, ProposeResult, Ready, Role, SnapshotMeta } from "../raft/index.ts";
+import { EntryKind, decodeConfiguration } from "../raft/index.ts";
+import type { Configuration, ConfigurationChange, Entry, Message, ProposeResult, Raft, Ready, Role, SnapshotMeta } from "../raft/index.ts";
 import type { GroupLog, SnapshotFile } from "../storage/index.ts";
+import type { StateMessage } from "../wire/index.ts";
 import { Applier } from "./applier.ts";
+import { supplyEntries } from "./fetches.ts";
+import { Installation } from "./installation.ts";
 import { Proposals } from "./proposals.ts";
 import { Reads } from "./reads.ts";
-import { lostLeadership, notLeader, refused } from "./refusals.ts";
-import { olderConfigurations, type OlderConfiguration } from "./recovered.ts";
-import { Snapshots, installSnapshot, loadMachine } from "./snapshots.ts";
-import { statusOf } from "./status.ts";
+import { lostLeadership, notLeader } from "./refusals.ts";
+import { olderConfigurations, recoveredRaft, type OlderConfiguration } from "./recovered.ts";
+import { Snapshots, loadMachine, releasable } from "./snapshots.ts";
+import { StateCheck } from "./state-check.ts";
+import { mostAdvanced, statusOf } from "./status.ts";
 import type { ReadWaiter, ReplicaHost, ReplicaStatus, Waiter } from "./types.ts";
 
 export interface ReplicaOptions {
@@ -23,10 +27,12 @@ export interface ReplicaOptions {
   readonly electionTicks: number;
   /** Log bytes after which a snapshot is due; the last snapshot's size when that is larger. */
   readonly snapshotLogBytes?: number;
+  /** Time between two comparisons of the replicas' states. */
+  readonly checkpointMs?: number;
 }
 
-/** Entries behind a snapshot that are kept for followers that lag; each is a turn's batch. */
-const tailEntriesMax = 2_000;
+/** A replica that should not lead waits so many times as long before it stands for election. */
+const reluctance = 3;
 
 /**
  * One group on one node: raft, its log on disk and its machine. It decides when something is
@@ -44,45 +50,32 @@ export class Replica {
   failure: UnumError | undefined;
   /** As of the applied index. */
   configuration: Configuration;
+  readonly check: StateCheck;
   private readonly host: ReplicaHost;
   private readonly raft: Raft;
   private readonly proposals = new Proposals();
   private readonly reads = new Reads();
   private readonly applier: Applier;
   private readonly snapshots: Snapshots;
-  private readonly factory: MachineFactory;
+  private ticks = 0;
   private seenRole: Role = "follower";
   private seenTerm = 0;
   private seenLeader: ReplicaId = noReplica;
-  private installing = false;
-  private received: SnapshotFile | undefined;
+  private readonly installation: Installation;
 
   private constructor(options: ReplicaOptions, machine: Machine, older: readonly OlderConfiguration[]) {
     const { recovered } = options.log;
     this.group = options.group;
     this.log = options.log;
     this.host = options.host;
-    this.factory = options.factory;
     this.machine = machine;
     this.configuration = recovered.snapshot.configuration;
-    this.raft = new Raft({
-      replica: recovered.replica,
-      prng: options.prng,
-      hardState: recovered.hardState,
-      snapshot: recovered.snapshot,
-      entries: recovered.entries,
-      terms: recovered.terms,
-      firstIndex: recovered.firstIndex,
-      lastIndex: recovered.lastIndex,
-      configurations: older,
-      applied: recovered.snapshot.index,
-      electionTicks: options.electionTicks,
-      heartbeatTicks: 1,
-      suspect: recovered.suspect,
-    });
+    this.raft = recoveredRaft(options, older);
     for (const entry of recovered.entries) this.observe(entry);
     this.applier = new Applier(recovered.snapshot.index);
     this.snapshots = new Snapshots(this, options.snapshotLogBytes ?? limits.snapshotLogBytes, this.host);
+    this.installation = new Installation(this, options.factory);
+    this.check = new StateCheck(this, this.host, options.checkpointMs ?? limits.checkpointMs);
   }
 
   /** Loads the newest snapshot and takes up the log where it ended. Rejects with CORRUPT when the snapshot is damaged. */
@@ -112,6 +105,11 @@ export class Replica {
     return this.role === "leader";
   }
 
+  /** Whether commands and reads are for it. */
+  private get takesRequests(): boolean {
+    return this.isLeader && !this.check.isDiscarded;
+  }
+
   get applied(): number {
     return this.applier.applied;
   }
@@ -126,18 +124,34 @@ export class Replica {
 
   /** Whether it leads and has applied the first entry of its term: its derived state is complete. */
   get isServing(): boolean {
-    return this.isLeader && this.appliedTerm === this.raft.term;
+    return this.isLeader && this.appliedTerm === this.raft.term && !this.check.isDiscarded;
+  }
+
+  /** Whether its state may be read. */
+  get isReadable(): boolean {
+    return this.failure === undefined && !this.check.isDiscarded;
+  }
+
+  private get mayApply(): boolean {
+    return !this.installation.isActive && !this.check.isDiscarded;
   }
 
   /** Whether work waits for the end of a turn. */
   get hasWork(): boolean {
-    return this.failure === undefined && (this.raft.hasReady || this.proposals.gathered || (this.applier.waiting && !this.installing));
+    return this.failure === undefined && (this.raft.hasReady || this.proposals.gathered || (this.applier.waiting && this.mayApply));
+  }
+
+  private get isReluctant(): boolean {
+    return this.check.isDiscarded || this.host.declinesLeadership();
   }
 
   tick(): void {
     if (this.failure !== undefined) return;
-    this.raft.tick();
-    if (this.isServing)
+    // Whoever should not lead waits longer for a leader than the others do, and not for ever.
+    if (this.isLeader || !this.isReluctant || this.ticks++ % reluctance === 0) this.raft.tick();
+    const checkpoint = this.check.tick();
+    if (checkpoint !== undefined) this.proposals.add(checkpoint, undefined, this.host.clock.wall());
+    if (this.isServing && this.check.corrupt === undefined)
       for (const command of this.machine.due(this.leaderTime())) this.proposals.add(command, undefined, this.host.clock.wall());
     this.host.dirty(this);
   }
@@ -150,8 +164,8 @@ export class Replica {
 
   /** Queues a command for this turn's entry. `waiter` hears of its outcome exactly once. */
   propose(command: Uint8Array, waiter: Waiter | undefined): void {
-    if (this.failure !== undefined) waiter?.fail(this.failure);
-    else if (!this.isLeader) waiter?.fail(this.notLeader());
+    const error = this.failure ?? (this.takesRequests ? this.check.corrupt : this.notLeader());
+    if (error !== undefined) waiter?.fail(error);
     else {
       this.proposals.add(command, waiter, this.host.clock.wall());
       this.host.dirty(this);
@@ -161,7 +175,7 @@ export class Replica {
   /** Runs the waiter once the applied state is proven to reflect all that was acknowledged before this call. */
   read(waiter: ReadWaiter): void {
     if (this.failure !== undefined) waiter.fail(this.failure);
-    else if (!this.isLeader) waiter.fail(this.notLeader());
+    else if (!this.takesRequests) waiter.fail(this.notLeader());
     else {
       this.reads.add(waiter);
       this.host.dirty(this);
@@ -181,14 +195,31 @@ export class Replica {
   }
 
   campaign(): void {
-    this.raft.campaign();
+    if (!this.isReluctant) this.raft.campaign();
     this.host.dirty(this);
   }
 
-  /** For a leader whose node was stuck: another one takes over. */
-  handOver(): void {
-    this.raft.transferOrStepDown();
+  /** For a leader that should not lead: another one takes over, if possible of those named. */
+  handOver(to: readonly ReplicaId[] = []): void {
+    const status = this.raft.status();
+    const best = mostAdvanced(status, to);
+    if (best === noReplica) this.raft.transferOrStepDown();
+    else if (status.transferee === noReplica) this.raft.transfer(best);
     this.host.dirty(this);
+  }
+
+  /** Another replica says something of its state. */
+  stateHeard(message: StateMessage): void {
+    if (this.failure !== undefined || message.to !== this.id) return;
+    if (message.type === "state-hash") this.check.heard(message.from, message.index, message.hash);
+    else if (this.check.maySend(message.index, message.minIndex)) this.snapshots.send(message.from, message.minIndex);
+  }
+
+  /** The state is no longer to be served: whoever waits for it asks elsewhere. */
+  withdraw(): void {
+    this.proposals.refuse(() => this.notLeader());
+    this.proposals.abandon(() => lostLeadership(this.group));
+    this.reads.failAll(() => this.notLeader());
   }
 
   leaderLost(leader: ReplicaId): void {
@@ -215,7 +246,8 @@ export class Replica {
 
   /** All chunks of a snapshot from the leader are on this disk: raft decides whether it is still wanted. */
   snapshotReceived(file: SnapshotFile, from: ReplicaId, term: number): void {
-    this.received = file;
+    this.installation.offer(file);
+    this.check.received(file);
     this.step({ type: "snapshot", from, to: this.id, term, meta: file.meta });
   }
 
@@ -233,33 +265,22 @@ export class Replica {
    */
   drain(): void {
     if (this.failure !== undefined) return;
-    this.flushProposals();
+    this.proposals.flush(this.raft, this.group, this.host.clock.wall());
     this.reads.ask(
       (context) => this.raft.readIndex(context),
       () => this.notLeader(),
     );
     for (let ready = this.raft.takeReady(); ready !== undefined; ready = this.raft.takeReady()) this.handle(ready);
+    const file = this.check.usable(this.applier.handedOut);
+    if (file !== undefined && !this.installation.isActive) this.installation.replaceState(file, this.raft.hardState);
     this.noticeChanges();
   }
 
   /** Applies what is committed, for at most `budgetMs`. What is left keeps the replica dirty. */
   apply(budgetMs: number): void {
     if (this.failure !== undefined) return;
-    if (!this.installing) this.applyCommitted(budgetMs);
+    if (this.mayApply) this.applyCommitted(budgetMs);
     if (this.hasWork) this.host.dirty(this);
-  }
-
-  private flushProposals(): void {
-    if (!this.proposals.gathered) return;
-    const wall = this.host.clock.wall();
-    for (const batch of this.proposals.take(wall)) {
-      const result = this.raft.propose(batch.data);
-      if (result.accepted) this.proposals.proposed(result.index, result.term, batch);
-      else {
-        const error = refused(result.reason, this.group, this.raft.term);
-        for (const waiter of batch.waiters) waiter?.fail(error);
-      }
-    }
   }
 
   private handle(ready: Ready): void {
@@ -277,7 +298,8 @@ export class Replica {
     }
     for (const state of ready.readStates) this.reads.confirm(state.context, state.index, this.applied);
     for (const context of ready.readsDropped) this.reads.drop(context, () => this.notLeader());
-    for (const fetch of ready.fetches) void this.fetch(fetch.to, fetch.from, fetch.maxBytes);
+    for (const fetch of ready.fetches)
+      void supplyEntries(this.group, this.log, this.raft, this.host.logger, fetch).then(() => this.host.dirty(this));
     for (const request of ready.snapshots) this.snapshots.send(request.to, request.minIndex);
   }
 
@@ -286,20 +308,6 @@ export class Replica {
     if (this.failure !== undefined) return;
     for (const message of ready.messagesAfterPersist) this.host.send(this.group, message);
     if (ready.number > 0) this.raft.persisted(ready.number);
-    this.host.dirty(this);
-  }
-
-  private async fetch(to: ReplicaId, from: number, maxBytes: number): Promise<void> {
-    try {
-      this.raft.supply(to, await this.log.read(from, this.raft.status().lastIndex, maxBytes));
-    } catch (error) {
-      this.host.logger.warn("old entries could not be read; the follower gets a snapshot", {
-        group: this.group,
-        from,
-        error: String(error),
-      });
-      this.raft.fetchFailed(to);
-    }
     this.host.dirty(this);
   }
 
@@ -316,9 +324,7 @@ export class Replica {
     this.seenLeader = leader;
     if (lost) {
       this.machine.follow();
-      this.proposals.refuse(() => this.notLeader());
-      this.proposals.abandon(() => lostLeadership(this.group));
-      this.reads.failAll(() => this.notLeader());
+      this.withdraw();
     }
     this.host.changed(this);
   }
@@ -337,6 +343,7 @@ export class Replica {
     }
     if (this.applied === before) return;
     this.raft.applied(this.applied);
+    this.check.compare();
     this.host.applied(this);
     this.reads.applied(this.applied);
     this.snapshots.maybe();
@@ -353,6 +360,7 @@ export class Replica {
       for (const command of commands) {
         const reply = this.machine.apply(command, meta);
         waiters?.[meta.position]?.reply(reply);
+        this.check.applied(command, entry.index);
         meta.position++;
       }
     }
@@ -370,29 +378,25 @@ export class Replica {
 
   /** Log and state are replaced as one: nothing is applied until the new machine stands. */
   private install(ready: Ready): void {
-    const file = this.received;
-    const meta = ready.snapshot;
-    const hardState = ready.hardState ?? this.raft.hardState;
-    if (file === undefined || meta === undefined || file.meta.index !== meta.index) {
+    const { snapshot: meta, hardState } = ready;
+    if (meta === undefined || !this.installation.replaceAll(meta, hardState ?? this.raft.hardState, () => this.persisted(ready))) {
       this.fail(new Error("raft installs a snapshot that was not received"));
       return;
     }
-    this.received = undefined;
-    this.installing = true;
     this.applier.reset(meta.index, meta.term);
     this.proposals.abandon(() => lostLeadership(this.group));
-    installSnapshot(this.log, this.factory, file, hardState, () => this.persisted(ready)).then(
-      (machine) => this.installed(machine, meta),
-      (error: unknown) => this.fail(error),
-    );
   }
 
-  private installed(machine: Machine, meta: SnapshotMeta): void {
+  /** Called by `Installation`. */
+  installed(machine: Machine, meta: SnapshotMeta, logKept: boolean): void {
     if (this.failure !== undefined) return;
+    if (logKept) this.applier.skipTo(meta.index, meta.term);
     this.machine = machine;
     this.configuration = meta.configuration;
-    this.installing = false;
     this.raft.applied(meta.index);
+    if (logKept) this.raft.compacted(meta);
+    this.check.replaced();
+    if (this.isServing) machine.lead(this.leaderTime());
     this.host.replaced(this);
     this.host.changed(this);
     this.host.dirty(this);
@@ -406,9 +410,7 @@ export class Replica {
     this.failure = new UnumError(upgrade ? "UPGRADE_REQUIRED" : "MACHINE_FAILED", `group ${this.group} stopped on this node: ${text}`, {
       cause,
     });
-    this.proposals.refuse(() => this.notLeader());
-    this.proposals.abandon(() => lostLeadership(this.group));
-    this.reads.failAll(() => this.notLeader());
+    this.withdraw();
     this.host.stopped(this, this.failure);
   }
 
@@ -426,9 +428,7 @@ export class Replica {
    * spares followers which lag a little a snapshot of their own.
    */
   compacted(file: SnapshotFile, keepFrom: number): void {
-    let tail = file.meta.index;
-    for (const peer of this.raft.status().progress.values()) if (peer.active) tail = Math.min(tail, peer.match);
-    const release = Math.min(keepFrom - 1, Math.max(tail, file.meta.index - tailEntriesMax));
+    const release = releasable(this.raft.status(), file.meta.index, keepFrom);
     this.raft.compacted(file.meta);
     this.raft.release(release);
     this.log.release(release);

@@ -1,7 +1,7 @@
 import { limits } from "../base/index.ts";
 import type { ReplicaId } from "../base/index.ts";
 import type { Machine, MachineFactory } from "../machine/index.ts";
-import type { HardState } from "../raft/index.ts";
+import type { HardState, RaftStatus } from "../raft/index.ts";
 import type { GroupLog, SnapshotFile } from "../storage/index.ts";
 import type { Replica } from "./replica.ts";
 import type { ReplicaHost } from "./types.ts";
@@ -17,16 +17,17 @@ export async function loadMachine(file: SnapshotFile, factory: MachineFactory): 
   return restorer.finish();
 }
 
-/** Replaces log and state by a received snapshot: fulfils with the new machine once both are done. Rejects when it is damaged. */
+/** Replaces state, and log unless it is kept, by a received snapshot: fulfils with the new machine once both are done. Rejects when it is damaged. */
 export function installSnapshot(
   log: GroupLog,
   factory: MachineFactory,
   file: SnapshotFile,
   hardState: HardState,
+  keepLog: boolean,
   onDurable: () => void,
 ): Promise<Machine> {
   const durable = new Promise<void>((resolve) => {
-    log.install(file, hardState, false, () => {
+    log.install(file, hardState, keepLog, () => {
       onDurable();
       resolve();
     });
@@ -35,6 +36,15 @@ export function installSnapshot(
 }
 
 const retryMs = 5_000;
+/** Entries behind a snapshot that are kept for followers that lag; each is a turn's batch. */
+const tailEntriesMax = 2_000;
+
+/** Up to which index the log may go behind a snapshot; what is above `keepFrom` stays in any case. */
+export function releasable(status: RaftStatus, snapshotIndex: number, keepFrom: number): number {
+  let tail = snapshotIndex;
+  for (const peer of status.progress.values()) if (peer.active) tail = Math.min(tail, peer.match);
+  return Math.min(keepFrom - 1, Math.max(tail, snapshotIndex - tailEntriesMax));
+}
 
 /** When a replica's snapshot is taken, which one goes to whom, and how much log stays behind it. */
 export class Snapshots {
@@ -58,12 +68,17 @@ export class Snapshots {
 
   /** Takes a snapshot when the log since the last one has grown past its limit. */
   maybe(): void {
+    if (this.replica.check.isDiscarded) return;
     const last = this.replica.log.snapshot?.bytes ?? 0;
     if (this.replica.log.bytesSinceSnapshot <= Math.max(this.logBytes, last)) return;
     if (this.host.clock.now() >= this.retryAtMs) void this.save();
   }
 
   send(to: ReplicaId, minIndex: number): void {
+    if (this.replica.check.isDiscarded) {
+      this.replica.snapshotFailed(to);
+      return;
+    }
     const file = this.replica.log.snapshot;
     if (file !== undefined && file.meta.index >= minIndex) {
       this.sending.set(to, file.meta.index);
@@ -85,7 +100,7 @@ export class Snapshots {
   private async save(): Promise<void> {
     if (this.saving || this.cancel.aborted || this.replica.failure !== undefined) return;
     const { replica } = this;
-    if (replica.applied === 0 || replica.applied === replica.log.snapshot?.meta.index) return;
+    if (replica.check.isDiscarded || replica.applied === 0 || replica.applied === replica.log.snapshot?.meta.index) return;
     this.saving = true;
     const source = replica.machine.snapshot();
     const meta = { index: replica.applied, term: replica.appliedTerm, configuration: replica.configuration };

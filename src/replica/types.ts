@@ -2,6 +2,7 @@ import type { GroupId, ReplicaId, UnumError } from "../base/index.ts";
 import type { Clock, Logger } from "../ports/index.ts";
 import type { Configuration, Entry, Message } from "../raft/index.ts";
 import type { SnapshotFile } from "../storage/index.ts";
+import type { StateMessage } from "../wire/index.ts";
 import type { Replica } from "./replica.ts";
 
 /**
@@ -29,6 +30,10 @@ export interface ReplicaHost {
   send(group: GroupId, message: Message): void;
   /** Streams a snapshot to another replica; then `replica.snapshotSent` or `snapshotFailed`. */
   sendSnapshot(replica: Replica, to: ReplicaId, file: SnapshotFile): void;
+  /** To another replica of the group; it may be lost. */
+  sendState(group: GroupId, message: StateMessage): void;
+  /** Whether this node leaves leading to others while one can: its wall clock is off, say. */
+  declinesLeadership(): boolean;
   /** Role, term, leader or the applied configuration changed. */
   changed(replica: Replica): void;
   /** Commands were applied: watchers, stale reads and the runtime's view of the state may move on. */
@@ -37,9 +42,17 @@ export interface ReplicaHost {
   entryApplied?(replica: Replica, entry: Entry): void;
   /** The state was replaced by a snapshot: whoever held the old machine lets go of it. */
   replaced(replica: Replica): void;
+  /** The state is not the majority's: nothing of it is served any more. `replaced` follows. */
+  discarded(replica: Replica): void;
   /** The group is stopped on this node (a machine failed, an upgrade is required): it serves nothing from here on. */
   stopped(replica: Replica, error: UnumError): void;
 }
+
+/**
+ * What the comparison with the other replicas says of the state: not compared yet in this life; a majority's; not a
+ * majority's, and being replaced; or none has a majority, and writes have stopped.
+ */
+export type StateCondition = "unchecked" | "agreed" | "discarded" | "corrupt";
 
 export interface ReplicaStatus {
   readonly group: GroupId;
@@ -53,6 +66,9 @@ export interface ReplicaStatus {
   readonly revision: number;
   readonly configuration: Configuration;
   readonly suspect: boolean;
+  readonly state: StateCondition;
+  /** The newest index at which a majority was seen to have this state; 0: none in this life. */
+  readonly agreedIndex: number;
   readonly logBytes: number;
   readonly memoryBytes: number;
 }

@@ -176,6 +176,8 @@ export class Admin {
       lastIndex: status.lastIndex,
       revision: status.revision,
       suspect: status.suspect,
+      state: status.state,
+      agreedIndex: status.agreedIndex,
       logBytes: status.logBytes,
       memoryBytes: status.memoryBytes,
     };
@@ -296,6 +298,7 @@ export class Admin {
       quorum: voters.length > 0 && votersUp >= needed,
       canLose: Math.max(0, votersUp - needed),
       ...fill,
+      corrupt: best?.state === "corrupt",
       writesStopped: false,
     };
   }

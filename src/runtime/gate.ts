@@ -150,7 +150,7 @@ export class Gate {
   private query(call: Call): void {
     const { request } = call;
     const replica = this.host.replica(request.group);
-    if (request.stale && replica !== undefined && replica.failure === undefined) {
+    if (request.stale && replica?.isReadable === true) {
       const revision = new Reader(request.body, 0, 8).u64();
       if (replica.machine.revision >= revision) {
         this.counters.queries++;

@@ -16,6 +16,7 @@ export interface GroupsOptions {
   readonly identity: IdentityStore;
   readonly electionTicks: number;
   readonly snapshotLogBytes: number | undefined;
+  readonly checkpointMs: number | undefined;
   readonly host: ReplicaHost;
   factory(group: GroupId): MachineFactory;
   /** A replica was opened and takes part. */
@@ -95,7 +96,7 @@ export class Groups {
   private async open(group: GroupId): Promise<Replica | undefined> {
     const log = this.options.storage.groups.get(group);
     assert(log !== undefined, `group ${group} is in storage`);
-    const { electionTicks, factory, host, logger, prng, snapshotLogBytes } = this.options;
+    const { checkpointMs, electionTicks, factory, host, logger, prng, snapshotLogBytes } = this.options;
     try {
       const replica = await Replica.open({
         group,
@@ -105,6 +106,7 @@ export class Groups {
         electionTicks,
         prng: prng.fork(`group ${group} replica ${log.recovered.replica}`),
         ...(snapshotLogBytes === undefined ? {} : { snapshotLogBytes }),
+        ...(checkpointMs === undefined ? {} : { checkpointMs }),
       });
       if (this.closed) return undefined;
       this.replicas.set(group, replica);

@@ -23,6 +23,8 @@ export interface LinksOptions {
   readonly logger: Logger;
   hello(purpose: ConnectionPurpose): Hello;
   onMessage(from: NodeId, group: GroupId, message: Message): void;
+  /** A frame between replicas beside raft: the comparison of their states. */
+  onState(frame: Uint8Array): void;
   /** A frame of a bulk connection that somebody dialled to us: part of a snapshot for us. `reply` goes back on the same connection. */
   onBulk(from: NodeId, frame: Uint8Array, reply: (frame: Uint8Array) => void): void;
   /** A frame that came back on our own bulk connection: an answer to a snapshot that we send. */
@@ -172,6 +174,11 @@ export class Links {
     }
   }
 
+  /** Rare small frames; one that cannot be sent now is dropped. */
+  sendControl(to: NodeId, frame: Uint8Array): void {
+    this.peers.get(to)?.control.send(frame);
+  }
+
   /** False: no connection now. */
   sendBulk(to: NodeId, frame: Uint8Array): boolean {
     return this.peers.get(to)?.bulk.send(frame) ?? false;
@@ -228,6 +235,10 @@ export class Links {
           this.options.onMessage(node, group, message);
           break;
         }
+        case FrameType.stateHash:
+        case FrameType.stateWanted:
+          this.options.onState(frame);
+          break;
         case FrameType.goodbye:
           for (const connection of [peer?.control, peer?.entries, peer?.bulk]) connection?.saidGoodbye();
           break;

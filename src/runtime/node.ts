@@ -5,6 +5,7 @@ import { DiskError, formatAddress } from "../ports/index.ts";
 import type { Platform, Timer } from "../ports/index.ts";
 import type { Replica } from "../replica/index.ts";
 import type { Storage } from "../storage/index.ts";
+import { decodeStateMessage } from "../wire/index.ts";
 import type { Carrier } from "../wire/index.ts";
 import { Admin } from "./admin.ts";
 import { Announcements } from "./announcements.ts";
@@ -102,6 +103,7 @@ export class UnumNode {
       identity,
       electionTicks: options.electionTicks,
       snapshotLogBytes: options.snapshotLogBytes,
+      checkpointMs: options.checkpointMs,
       host: replicaHostOf(this),
       factory: (group) => (group === systemGroup ? systemFactory() : keyspaceFactory({})),
       opened: (replica) => this.opened(replica),
@@ -257,6 +259,10 @@ export class UnumNode {
         this.neighbours.heard(group, message.from, from);
         replica.step(message);
       },
+      onState: (frame) => {
+        const { group, message } = decodeStateMessage(frame);
+        this.groups.get(group)?.stateHeard(message);
+      },
       onBulk: (from, frame, reply) => this.transfers.receive(from, frame, reply),
       onBulkAnswer: (from, frame) => this.transfers.answer(from, frame),
       onBroken: (node) => this.hints.onBroken(node),
@@ -270,7 +276,7 @@ export class UnumNode {
 
   watch(call: Call): void {
     const replica = this.groups.get(call.request.group);
-    if (replica === undefined || replica.failure !== undefined) this.router.forwardStream(call);
+    if (replica?.isReadable !== true) this.router.forwardStream(call);
     else {
       this.watches.open(call, replica);
       this.schedule();

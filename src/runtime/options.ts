@@ -12,6 +12,8 @@ export interface NodeObserver {
   applied(replica: Replica, entry: Entry): void;
   /** Role, term or leader. */
   changed(replica: Replica): void;
+  /** The replica's state is not the majority's; it begins anew. */
+  discarded?(replica: Replica): void;
   /** The group has stopped on this node, `replica.failure` says why. */
   stopped(replica: Replica): void;
 }
@@ -40,6 +42,8 @@ export interface NodeOptions {
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly snapshotLogBytes: number | undefined;
+  /** Time between two comparisons of a group's replicas; absent: the limit's. */
+  readonly checkpointMs?: number | undefined;
   readonly memoryBudgetBytes: number;
   /** Resident memory of the process, for status. */
   readonly residentBytes: () => number;

@@ -1,6 +1,7 @@
 import { UnumError } from "../base/index.ts";
 import type { Entry } from "../raft/index.ts";
 import type { Replica, ReplicaHost } from "../replica/index.ts";
+import { encodeStateMessage } from "../wire/index.ts";
 import type { GateHost } from "./gate.ts";
 import type { UnumNode } from "./node.ts";
 
@@ -25,6 +26,11 @@ export function replicaHostOf(node: UnumNode): ReplicaHost {
       if (target === undefined) replica.snapshotFailed(to);
       else node.transfers.send(replica, to, target, file);
     },
+    sendState: (group, message) => {
+      const to = node.directory?.nodeOf(group, message.to);
+      if (to !== undefined) node.links.sendControl(to, encodeStateMessage(group, message));
+    },
+    declinesLeadership: () => false,
     changed: (replica) => node.changed(replica),
     applied: (replica) => node.applied(replica),
     replaced: (replica) => {
@@ -32,6 +38,11 @@ export function replicaHostOf(node: UnumNode): ReplicaHost {
       node.watches.end(replica.group, new UnumError("UNAVAILABLE", reason));
       observer?.began(replica);
       node.applied(replica);
+    },
+    discarded: (replica) => {
+      observer?.discarded?.(replica);
+      const reason = "The state on this node is not the majority's and is being replaced; the watch goes on elsewhere.";
+      node.watches.end(replica.group, new UnumError("UNAVAILABLE", reason));
     },
     stopped: (replica, error) => {
       observer?.stopped(replica);

@@ -50,6 +50,10 @@ export interface ClusterOptions {
   readonly started?: (member: Member, node: UnumNode) => void;
   /** A node whose disk was damaged says that it cannot go on with it: an operator's matter. */
   readonly corrupt?: (member: Member) => void;
+  /** A replica found its state wrong: a violation, unless somebody made it so and says so with this. */
+  readonly discarded?: (member: Member, replica: Replica) => void;
+  /** What a member's node is started with beside or in place of the usual. */
+  readonly special?: (member: Member) => Partial<NodeOptions>;
 }
 
 /** Nodes on simulated machines: started, broken and looked at from outside. */
@@ -61,6 +65,7 @@ export class Cluster {
   private readonly tickMs: number;
   private readonly electionTicks: number;
   private readonly storage: Partial<StorageSettings>;
+  private readonly checkpointMs: number;
   private readonly expect: number;
   /** Seeds are one name rather than a list. */
   private readonly byName: boolean;
@@ -71,6 +76,7 @@ export class Cluster {
     this.prng = world.prng.fork("cluster");
     this.tickMs = this.prng.pick([50, 100]);
     this.electionTicks = this.prng.pick([5, 10]);
+    this.checkpointMs = this.prng.fork("checkpoints").pick([500, 2_000, 60_000]);
     const segmentBytes = this.prng.pick([64, 256, 1024]) * 1024;
     this.storage = {
       segmentBytes,
@@ -218,8 +224,10 @@ export class Cluster {
       snapshotLogBytes: this.options.plan.snapshotLogBytes,
       memoryBudgetBytes: 1024 * 1024 * 1024,
       residentBytes: () => 0,
+      checkpointMs: this.checkpointMs,
       storage: this.storage,
       observer: this.observer(member),
+      ...this.options.special?.(member),
     };
   }
 
@@ -245,6 +253,10 @@ export class Cluster {
       changed: (replica) => {
         if (replica.isLeader) agreement.leads(name, replica.group, replica.term);
       },
+      discarded: (replica) =>
+        this.options.discarded === undefined
+          ? violation(`${name} discarded its state of group ${replica.group}, which nobody made wrong`)
+          : this.options.discarded(member, replica),
       stopped: (replica) => violation(`group ${replica.group} stopped on ${name}: ${describeError(replica.failure)}`),
     };
   }

@@ -81,6 +81,10 @@ export interface ReplicaReport {
   readonly revision: number;
   /** Its disk was damaged: it neither votes nor counts until it is repaired. */
   readonly suspect: boolean;
+  /** Not compared since it started; a majority's; not a majority's and being replaced; or none has a majority and writes have stopped. */
+  readonly state: "unchecked" | "agreed" | "discarded" | "corrupt";
+  /** The newest index at which a majority had this state; 0: none since it started. */
+  readonly agreedIndex: number;
   readonly logBytes: number;
   readonly memoryBytes: number;
 }
@@ -143,6 +147,8 @@ export interface GroupStatus {
   /** Fill: data and its limit. */
   readonly bytes: number;
   readonly maxBytes: number;
+  /** Its replicas' states differ and none has a majority: writes are refused with CORRUPT. */
+  readonly corrupt: boolean;
   /** An operator stopped its growing writes. */
   readonly writesStopped: boolean;
 }

@@ -81,6 +81,7 @@ export {
   encodeSnapshotFailed,
   encodeSnapshotReady,
 } from "./snapshot.ts";
+export { decodeStateMessage, encodeStateMessage } from "./state.ts";
 export { FrameType, Method, drainMarkBytes, protocolMagic, protocolVersion } from "./types.ts";
 export type {
   Answer,
@@ -98,6 +99,7 @@ export type {
   SnapshotChunk,
   SnapshotFailed,
   SnapshotReady,
+  StateMessage,
   WireError,
 } from "./types.ts";
 export { StreamCarrier } from "./carrier.ts";

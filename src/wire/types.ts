@@ -21,6 +21,10 @@ export const FrameType = {
   push: 22,
   heartbeats: 32,
   raft: 33,
+  /** What a replica's state hashes to at a checkpoint. */
+  stateHash: 34,
+  /** A replica that discarded its state asks the leader for a snapshot. */
+  stateWanted: 35,
   snapshotBegin: 40,
   snapshotReady: 41,
   snapshotChunk: 42,
@@ -123,6 +127,13 @@ export interface GroupMessage {
   readonly group: GroupId;
   readonly message: Message;
 }
+
+/** Between replicas of a group, beside raft: the comparison of their states. `index` is that of a checkpoint. */
+export type StateMessage =
+  /** The sender's state after the checkpoint: 16 hex digits. */
+  | { readonly type: "state-hash"; readonly from: ReplicaId; readonly to: ReplicaId; readonly index: number; readonly hash: string }
+  /** The sender's state was not the majority's at `index`: it needs a snapshot that reaches at least `minIndex`. */
+  | { readonly type: "state-wanted"; readonly from: ReplicaId; readonly to: ReplicaId; readonly index: number; readonly minIndex: number };
 
 export interface SnapshotBegin {
   readonly transfer: number;

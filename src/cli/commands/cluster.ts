@@ -70,7 +70,15 @@ function statusWarnings(report: ClusterStatus): string[] {
   for (const group of report.groups) {
     if (!group.quorum) warnings.push(`warning: ${group.name} has no quorum: ${group.votersUp} of ${group.voters.length} voters up`);
     else if (group.leader === null) warnings.push(`warning: ${group.name} has no leader`);
+    if (group.corrupt)
+      warnings.push(`warning: the copies of ${group.name} differ and none has a majority; its writes are refused (CORRUPT)`);
     if (group.writesStopped) warnings.push(`warning: ${group.name} refuses growing writes`);
+  }
+  for (const { name, report: node } of report.members) {
+    for (const replica of node?.replicas ?? []) {
+      if (replica.state === "discarded")
+        warnings.push(`warning: ${name} replaces its copy of ${replica.name}, which was not what the majority has`);
+    }
   }
   return warnings;
 }
