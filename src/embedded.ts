@@ -1,9 +1,9 @@
 import { totalmem } from "node:os";
 import { openHandle } from "./api/index.ts";
-import type { Unum } from "./api/index.ts";
+import type { Held, Unum } from "./api/index.ts";
 import { Prng, UnumError, hexEncode, resolveOptions } from "./base/index.ts";
 import type { OptionInput } from "./base/index.ts";
-import { NodeChecksum, NodeClock, NodeDisk, NodeNames, NodeRandom, NodeStreams } from "./platform/node/index.ts";
+import { NodeChecksum, NodeClock, NodeDisk, NodeNames, NodeRandom, NodeScope, NodeStreams } from "./platform/node/index.ts";
 import { parseAddress, silentLogger } from "./ports/index.ts";
 import type { Logger, Platform } from "./ports/index.ts";
 import { UnumNode, isDnsSeed } from "./runtime/index.ts";
@@ -67,6 +67,7 @@ export async function startEmbedded(options: StartOptions): Promise<EmbeddedNode
       clock,
       prng: new Prng(hexEncode(random.bytes(16))),
       logger,
+      scope: new NodeScope<Held>(),
       dial: () => {
         const [near, far] = directCarrierPair((callback) => clock.defer(callback));
         node.admit(far);

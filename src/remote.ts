@@ -1,7 +1,7 @@
 import { openHandle } from "./api/index.ts";
-import type { Unum } from "./api/index.ts";
+import type { Held, Unum } from "./api/index.ts";
 import { Prng, UnumError, hexEncode, resolveOptions } from "./base/index.ts";
-import { NodeClock, NodeRandom, NodeStreams } from "./platform/node/index.ts";
+import { NodeClock, NodeRandom, NodeScope, NodeStreams } from "./platform/node/index.ts";
 import { parseAddress, silentLogger } from "./ports/index.ts";
 import type { Logger } from "./ports/index.ts";
 import { StreamCarrier } from "./wire/index.ts";
@@ -41,6 +41,7 @@ export function connectRemote(urls: readonly string[], options: ConnectOptions):
       clock,
       prng: new Prng(hexEncode(new NodeRandom().bytes(16))),
       logger: options.logger ?? silentLogger,
+      scope: new NodeScope<Held>(),
       dial: async (endpoint, timeoutMs) => {
         const address = parseAddress(endpoint);
         if (address === undefined) throw new UnumError("INVALID_ARGUMENT", `"${endpoint}" is no address.`);

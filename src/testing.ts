@@ -1,4 +1,5 @@
 import { test as nodeTest } from "node:test";
+import type { Held } from "./api/index.ts";
 import { NodeScope, replaceSurroundings } from "./platform/node/index.ts";
 import type { Surroundings } from "./ports/index.ts";
 import { SimulationStuck } from "./sim/index.ts";
@@ -23,7 +24,7 @@ export type {
 } from "./testing/index.ts";
 export { SimulationStuck };
 
-const host = { scope: new NodeScope<Surroundings>(), replaceSurroundings };
+const host = { scope: new NodeScope<Surroundings>(), claimScope: new NodeScope<Held>(), replaceSurroundings };
 
 /**
  * Runs `body` against a cluster of simulated nodes in this process: virtual time, faults drawn by the

@@ -2,6 +2,8 @@ import { UnumError, defaultGroup, systemGroup } from "../base/index.ts";
 import type { LeaderTransfer, MemberStatus, NodeStatus } from "../wire/index.ts";
 import { askAdmin } from "./admin.ts";
 import { readBackup } from "./backup.ts";
+import { Seats, openCounter, openElection, openLock, openParty, openSemaphore, openSequence } from "./claims/index.ts";
+import type { ClaimSpaceOptions, ClaimsHost, Counter, Election, Lock, Party, Semaphore, Sequence } from "./claims/index.ts";
 import { Client } from "./client/client.ts";
 import { expectResult } from "./client/replies.ts";
 import { asError, retryDelayMs } from "./client/retry.ts";
@@ -17,6 +19,15 @@ export function openHandle(environment: Environment, options: ClientOptions): Un
   return new HandleImplementation(environment, options);
 }
 
+/** A keyspace of this handle, and what stands on it. */
+interface Space {
+  readonly space: Keyspace;
+  readonly kv: KV;
+  readonly claims: ClaimsHost;
+}
+
+const sequenceBlockDefault = 100;
+
 class HandleImplementation implements UnumHandle {
   readonly kv: KV;
   readonly ready: Promise<void>;
@@ -24,7 +35,7 @@ class HandleImplementation implements UnumHandle {
   private readonly environment: Environment;
   private readonly options: ClientOptions;
   private readonly client: Client;
-  private readonly spaces = new Map<string, { readonly space: Keyspace; readonly kv: KV }>();
+  private readonly spaces = new Map<string, Space>();
   private readonly leases = new Set<Lease>();
   private closing: Promise<void> | undefined;
   private settleClosed: (reason: UnumError | undefined) => void = () => undefined;
@@ -34,8 +45,7 @@ class HandleImplementation implements UnumHandle {
     this.options = options;
     this.client = new Client(environment, options);
     const space = new Keyspace(this.client, defaultKeyspaceName, defaultGroup);
-    this.kv = openKv(space);
-    this.spaces.set(defaultKeyspaceName, { space, kv: this.kv });
+    this.kv = this.add(space).kv;
     this.closed = new Promise((resolve, reject) => {
       this.settleClosed = (reason) => (reason === undefined ? resolve() : reject(reason));
     });
@@ -111,14 +121,43 @@ class HandleImplementation implements UnumHandle {
     return this.client.describe();
   }
 
-  private known(name: string): { readonly space: Keyspace; readonly kv: KV } {
-    let known = this.spaces.get(name);
-    if (known === undefined) {
-      const space = new Keyspace(this.client, name, undefined);
-      known = { space, kv: openKv(space) };
-      this.spaces.set(name, known);
-    }
-    return known;
+  private known(name: string): Space {
+    return this.spaces.get(name) ?? this.add(new Keyspace(this.client, name, undefined));
+  }
+
+  private add(space: Keyspace): Space {
+    const seats = new Seats({ lease: (ttlMs, options) => this.lease(ttlMs, { ...options, keyspace: space.name }) });
+    const made = { space, kv: openKv(space), claims: { space, seats, scope: this.environment.scope } };
+    this.spaces.set(space.name, made);
+    return made;
+  }
+
+  private claims(options: ClaimSpaceOptions | undefined): ClaimsHost {
+    return this.known(options?.keyspace ?? defaultKeyspaceName).claims;
+  }
+
+  lock(name: string, options?: ClaimSpaceOptions): Lock {
+    return openLock(this.claims(options), name);
+  }
+
+  election(name: string, options?: ClaimSpaceOptions): Election {
+    return openElection(this.claims(options), name);
+  }
+
+  semaphore(name: string, permits: number, options?: ClaimSpaceOptions): Semaphore {
+    return openSemaphore(this.claims(options), name, permits);
+  }
+
+  party(name: string, options?: ClaimSpaceOptions): Party {
+    return openParty(this.claims(options), name);
+  }
+
+  counter(name: string, options?: ClaimSpaceOptions): Counter {
+    return openCounter(this.known(options?.keyspace ?? defaultKeyspaceName).kv, name);
+  }
+
+  sequence(name: string, options?: ClaimSpaceOptions & { readonly block?: number | undefined }): Sequence {
+    return openSequence(this.known(options?.keyspace ?? defaultKeyspaceName).kv, name, options?.block ?? sequenceBlockDefault);
   }
 
   /** A linearizable read went through: some node is a member, and the default keyspace has a leader. */

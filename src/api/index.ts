@@ -1,5 +1,21 @@
 export { UnumError, isUnumError } from "../base/index.ts";
 export type { ErrorCode, Outcome, Retry } from "../base/index.ts";
+export type {
+  Claim,
+  ClaimOptions,
+  ClaimScope,
+  ClaimSpaceOptions,
+  Counter,
+  Election,
+  ElectionOptions,
+  Held,
+  Leader,
+  Lock,
+  Party,
+  PartyMember,
+  Semaphore,
+  Sequence,
+} from "./claims/index.ts";
 export type { Duration } from "./duration.ts";
 export { openHandle } from "./handle.ts";
 export { bytes, json, text } from "./kv/codec.ts";

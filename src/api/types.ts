@@ -1,8 +1,12 @@
 import type { Prng, UnumError } from "../base/index.ts";
 import type { Carrier, ClusterStatus, LeaderTransfer, MemberStatus, NodeStatus } from "../wire/index.ts";
+import type { CallOptions, Handle, Running } from "./basics.ts";
+import type { Claim, ClaimScope, ClaimSpaceOptions, Counter, Election, Lock, Party, Semaphore, Sequence } from "./claims/types.ts";
 import type { Duration } from "./duration.ts";
 import type { InferInput, InferOutput, StandardSchemaV1 } from "./schema.ts";
 import type { AbortSignalLike, Signal } from "./signal.ts";
+
+export type { CallOptions, Handle, Running } from "./basics.ts";
 
 /** What a handle needs of time; the clock port has this shape. */
 export interface HandleClock {
@@ -29,6 +33,8 @@ export interface Environment {
   dial(endpoint: string, timeoutMs: number): Promise<Carrier>;
   /** Fulfils when what stands behind the handle has stopped for good; never rejects. The handle then fails with NODE_STOPPED. */
   readonly stopped?: Promise<UnumError>;
+  /** Follows code through promises, so that a lock within its own work is refused. Without it such code waits until its timeout. */
+  readonly scope?: ClaimScope | undefined;
 }
 
 export interface ClientOptions {
@@ -45,24 +51,6 @@ export interface ClientOptions {
   readonly direct?: boolean | undefined;
   /** Runs once, when the handle closes, after its sessions have ended: stops the embedded node. */
   readonly onClose?: (() => Promise<void>) | undefined;
-}
-
-export interface CallOptions {
-  /** Rejects the call with `signal.reason`; whether it took effect is then unknown. */
-  readonly signal?: AbortSignalLike | undefined;
-  /** Default: the handle's. At most 10 min. */
-  readonly timeout?: Duration | undefined;
-}
-
-export interface Handle extends AsyncDisposable {
-  /** Idempotent. Never rejects. */
-  close(): Promise<void>;
-}
-
-export interface Running extends Handle {
-  readonly ready: Promise<void>;
-  /** Fulfils after `close()`; rejects with the reason when it ended otherwise. */
-  readonly closed: Promise<void>;
 }
 
 /** Text stands for its UTF-8 bytes. 1 to 4096 bytes. Keys are ordered as unsigned bytes, never as JavaScript strings. */
@@ -101,6 +89,8 @@ export interface ReadOptions extends CallOptions {
 }
 
 export interface WriteOptions extends CallOptions {
+  /** Writes only while this claim is held, else FENCED: exact, since both are looked at in the same step. A claim of the same keyspace. */
+  readonly fence?: Claim | undefined;
   /** Writes only if this is the entry's revision, else CONFLICT; 0: only if there is no entry. */
   readonly ifRevision?: number | undefined;
 }
@@ -212,7 +202,7 @@ export interface KV<I = unknown, O = I> {
   cache<T extends O = O>(range: Range, options?: CallOptions): Promise<Cache<T>>;
   txn<const D extends readonly Op[], const E extends readonly Op[] = readonly []>(
     txn: { readonly if?: readonly Compare[] | undefined; readonly do: D; readonly else?: E | undefined },
-    options?: CallOptions,
+    options?: CallOptions & { readonly fence?: Claim | undefined },
   ): Promise<TxnResult<D, E>>;
   /** The keys that begin with `prefix`, named without it. */
   prefix(prefix: string): KV<I, O>;
@@ -289,6 +279,16 @@ export interface UnumHandle extends Running {
   keyspace(name: string): KV;
   /** INVALID_ARGUMENT below 2 s. */
   lease(ttl: Duration, options?: LeaseOptions): Promise<Lease>;
+  /** One holder at a time, in a fair line. INVALID_ARGUMENT for a name that is none, here and below. */
+  lock(name: string, options?: ClaimSpaceOptions): Lock;
+  election(name: string, options?: ClaimSpaceOptions): Election;
+  /** Up to `permits` holders at a time. */
+  semaphore(name: string, permits: number, options?: ClaimSpaceOptions): Semaphore;
+  /** Who is here. */
+  party(name: string, options?: ClaimSpaceOptions): Party;
+  counter(name: string, options?: ClaimSpaceOptions): Counter;
+  /** Takes `block` numbers at a time from the cluster. Default 100. */
+  sequence(name: string, options?: ClaimSpaceOptions & { readonly block?: number | undefined }): Sequence;
   status(options?: CallOptions): Promise<Status>;
   /** Of the node that this handle talks to. */
   nodeStatus(options?: CallOptions): Promise<NodeStatus>;

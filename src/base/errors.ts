@@ -19,6 +19,7 @@ const row = (meaning: string, remedy: string, outcome: Outcome, retry: Retry): R
 
 // biome-ignore format: a table reads best with one row per line
 export const errorTable = {
+  CLAIM_LOST: row("The claim ended before the work did, or was given up.", "Treat what the work wrote without the fence as suspect; acquire the claim again.", "unknown", "maybe-applied"),
   CLOSED: row("The handle was closed before the call finished.", "Open a new handle.", "not-applied", "never"),
   COMPACTED: row("The revision asked for is no longer kept.", "Read the current state, then watch from its revision + 1.", "not-applied", "never"),
   CONFLICT: row("The key is not at the revision that the write required.", "Read it again and decide anew.", "not-applied", "never"),
@@ -51,7 +52,9 @@ export const errorTable = {
   OVERLOADED: row("A limit of requests or bytes in flight is reached.", "Slow down and retry with a pause.", "not-applied", "safe"),
   OVER_QUOTA: row("The keyspace has reached its maxBytes; reads and deletes go on.", "Delete data or raise maxBytes.", "not-applied", "never"),
   PORT_IN_USE: row("The address to listen on is taken.", "Stop the other program or choose another port.", "not-applied", "never"),
+  REENTRANT: row("The lock is held by the code that asks for it again.", "Pass the claim on instead of taking the lock twice.", "not-applied", "never"),
   REMOVED: row("This node was removed from its cluster; its id never returns.", "Start with an empty data directory to join as a new node.", "not-applied", "never"),
+  SESSION_LOST: row("The session that a claim hangs on was not renewed in time, so the claim may have passed to another.", "Stop acting for the claim; acquire it again.", "unknown", "maybe-applied"),
   SESSION_EXPIRED: row("The session is gone, so it cannot be known whether the command was applied before.", "Read before writing again.", "unknown", "maybe-applied"),
   TIMEOUT: row("The call's time is over.", "The effect is unknown unless the message says otherwise; read before writing again.", "unknown", "maybe-applied"),
   TOO_LARGE: row("The request is larger than the limit.", "Store less per request; see the limits page.", "not-applied", "never"),

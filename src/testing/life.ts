@@ -1,5 +1,5 @@
 import { openHandle } from "../api/index.ts";
-import type { Unum } from "../api/index.ts";
+import type { ClaimScope, Unum } from "../api/index.ts";
 import { UnumError, isUnumError } from "../base/index.ts";
 import type { Prng } from "../base/index.ts";
 import { silentLogger } from "../ports/index.ts";
@@ -76,7 +76,7 @@ export class Life extends MachineSurroundings {
   readonly handle: Unum;
   private readonly life: number;
 
-  constructor(machine: SimMachine, prng: Prng, node: UnumNode) {
+  constructor(machine: SimMachine, prng: Prng, node: UnumNode, scope: ClaimScope) {
     super(machine, prng);
     this.node = node;
     this.life = machine.host.life;
@@ -85,6 +85,7 @@ export class Life extends MachineSurroundings {
         clock: this,
         prng: prng.fork("handle"),
         logger: silentLogger,
+        scope,
         dial: () => {
           // A call out of an earlier life never settles.
           if (!this.isPresent) return new Promise(() => undefined);

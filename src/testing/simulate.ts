@@ -1,4 +1,4 @@
-import type { Unum } from "../api/index.ts";
+import type { ClaimScope, Unum } from "../api/index.ts";
 import { UnumError } from "../base/index.ts";
 import type { Scope, Surroundings } from "../ports/index.ts";
 import { SimulationStuck } from "../sim/index.ts";
@@ -8,6 +8,8 @@ import { SimulatedWorld, durationOf, faultNames } from "./world.ts";
 /** What the root gives: how this platform follows code, and how its own functions are replaced for it. */
 export interface SimulationHost {
   readonly scope: Scope<Surroundings>;
+  /** As the roots give it to handles. */
+  readonly claimScope: ClaimScope;
   /** Until the returned function is called. */
   replaceSurroundings(current: () => Surroundings | undefined): () => void;
 }
@@ -39,7 +41,7 @@ export async function simulate<T>(host: SimulationHost, options: SimulateOptions
   if (marked[simulationMark] !== undefined)
     throw new UnumError("INVALID_ARGUMENT", "Another simulation runs in this process; await it before the next one begins.");
   const { scope } = host;
-  const world = new SimulatedWorld(options, scope);
+  const world = new SimulatedWorld(options, scope, host.claimScope);
   marked[simulationMark] = { start: () => handleHere(world, scope) };
   const restore = host.replaceSurroundings(() => scope.current());
   try {

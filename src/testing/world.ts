@@ -1,5 +1,5 @@
 import { openHandle } from "../api/index.ts";
-import type { Unum } from "../api/index.ts";
+import type { ClaimScope, Unum } from "../api/index.ts";
 import { Prng, UnumError, isUnumError, parseDurationMs } from "../base/index.ts";
 import { parseAddress, silentLogger } from "../ports/index.ts";
 import type { Scope, Surroundings } from "../ports/index.ts";
@@ -53,6 +53,7 @@ export class SimulatedWorld implements World {
   readonly violations: string[] = [];
   readonly sim: SimWorld;
   private readonly scope: Scope<Surroundings>;
+  private readonly claimScope: ClaimScope;
   private readonly prng: Prng;
   private readonly cluster: Cluster;
   private readonly injector: Injector;
@@ -65,11 +66,12 @@ export class SimulatedWorld implements World {
   private healed = false;
   private handles = 0;
 
-  constructor(options: SimulateOptions, scope: Scope<Surroundings>) {
+  constructor(options: SimulateOptions, scope: Scope<Surroundings>, claimScope: ClaimScope) {
     const { faults = "none", nodes = 3, seed } = options;
     this.seed = seed;
     this.nodes = nodes;
     this.scope = scope;
+    this.claimScope = claimScope;
     this.prng = new Prng(seed);
     this.plan = this.draw(faults);
     this.sim = new SimWorld(seed, { network: { latencyUsMax: this.plan.latencyUsMax } });
@@ -81,7 +83,7 @@ export class SimulatedWorld implements World {
       violation,
       corrupt: (member) => this.injector.attend(member),
       started: (member, node) =>
-        this.begin(member, new Life(member.machine, this.prng.fork(`life ${member.name} ${member.machine.host.life}`), node)),
+        this.begin(member, new Life(member.machine, this.prng.fork(`life ${member.name} ${member.machine.host.life}`), node, claimScope)),
     });
     this.members = [...this.cluster.members.values()];
     const machine = this.sim.machine("test");
@@ -253,6 +255,7 @@ export class SimulatedWorld implements World {
         clock,
         prng: this.prng.fork(`handle ${machine.host.name}`),
         logger: silentLogger,
+        scope: this.claimScope,
         dial: async (endpoint, timeoutMs) => {
           const address = parseAddress(endpoint);
           if (address === undefined) throw new UnumError("INVALID_ARGUMENT", `${endpoint} is no address`);

@@ -26,6 +26,8 @@ import type {
 } from "../types.ts";
 import { openCache } from "./cache.ts";
 import { codecOf, json } from "./codec.ts";
+import { readFenced, writeFenced } from "./fence.ts";
+import type { Fenced } from "./fence.ts";
 import { byteString, isRange, keyString, keyText, rangeOf } from "./keys.ts";
 import type { Keyspace } from "./keyspace.ts";
 import { readPage, readPages } from "./pages.ts";
@@ -108,12 +110,12 @@ class KvHandle {
       const put = putOperation(this.view, name, next, lease.id);
       const read = rangeQuery({ key: name, end: "" }, 0, 0);
       const txn = { kind: "txn", compare: [revisionCompare(name, revision)], success: [put, read], failure: [read] } as const;
-      const answer = await this.space
-        .command(txn, (body) => this.decodeUpdate(body), within())
-        .catch(async (error: unknown) => {
-          await this.giveUp(lease, error);
-          throw error;
-        });
+      const answer = await writeFenced(this.space, txn, { ...within(), fence: options.fence }, (_revision, result) =>
+        this.takeUpdate(result),
+      ).catch(async (error: unknown) => {
+        await this.giveUp(lease, error);
+        throw error;
+      });
       if (answer.written) return answer.entry;
       await this.giveUp(lease, undefined);
       current = answer.entry;
@@ -126,11 +128,11 @@ class KvHandle {
       if (isRange(target)) {
         if (options?.ifRevision !== undefined) throw new UnumError("INVALID_ARGUMENT", "ifRevision is for one key, not for a range.");
         const range = rangeOf(this.view.prefix, target);
-        return this.space.command({ kind: "delete", ...range, previous: false }, this.decodeDelete, options);
+        return writeFenced(this.space, { kind: "delete", ...range, previous: false }, options, takeDelete);
       }
       const name = keyString(this.view.prefix, target);
       const operation = { kind: "delete", key: name, end: "", previous: false } as const;
-      if (options?.ifRevision === undefined) return this.space.command(operation, this.decodeDelete, options);
+      if (options?.ifRevision === undefined) return writeFenced(this.space, operation, options, takeDelete);
       return this.guarded(name, operation, options.ifRevision, options, (revision, result) => ({
         revision,
         deleted: result?.kind === "delete" ? result.deleted : 0,
@@ -174,17 +176,23 @@ class KvHandle {
     return await openCache(this.space, this.view, rangeOf(this.view.prefix, range), options);
   }
 
-  txn(txn: TxnInput, options?: CallOptions): Promise<unknown> {
+  txn(txn: TxnInput, options?: Fenced): Promise<unknown> {
     try {
       const operation = txnOperation(this.view, this.space.name, txn);
       const reads = onlyReads(operation);
+      const take = (revision: number, result: OperationResult): unknown => {
+        if (result.kind !== "txn") throw new UnumError("MALFORMED", "The answer to a transaction is none.");
+        const read = (): unknown => toTxnResult(this.view, txn, revision, result);
+        return reads ? read() : appliedAnyway(read);
+      };
+      if (!reads) return writeFenced(this.space, operation, options, take);
+      if (options?.fence !== undefined) return readFenced(this.space, operation, options, take);
       const decode = (body: Uint8Array): unknown => {
         const { revision, result } = expectResult(body, "txn");
         this.space.note(revision);
-        const take = (): unknown => toTxnResult(this.view, txn, revision, result);
-        return reads ? take() : appliedAnyway(take);
+        return take(revision, result);
       };
-      return reads ? this.space.query(operation, decode, options) : this.space.command(operation, decode, options);
+      return this.space.query(operation, decode, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -198,14 +206,11 @@ class KvHandle {
     return new KvHandle(this.space, { prefix: this.view.prefix, codec: codecOf(given) });
   }
 
-  private readonly decodeDelete: Decode<Removed> = (body) => {
-    const { revision, result } = expectResult(body, "delete");
-    this.space.note(revision);
-    return { revision, deleted: result.deleted };
-  };
-
   private write(name: string, operation: Operation & { readonly kind: "put" }, options: PutOptions): Promise<Written> {
-    if (options.ifRevision === undefined) return this.space.command(operation, this.decodePut, options);
+    if (options.ifRevision === undefined) {
+      if (options.fence === undefined) return this.space.command(operation, this.decodePut, options);
+      return writeFenced(this.space, operation, options, (revision) => ({ revision }));
+    }
     return this.guarded(name, operation, options.ifRevision, options, (revision) => ({ revision }));
   }
 
@@ -214,27 +219,22 @@ class KvHandle {
     name: string,
     operation: Operation,
     ifRevision: number,
-    options: CallOptions,
+    options: Fenced,
     take: (revision: number, result: OperationResult | undefined) => T,
   ): Promise<T> {
     const wanted = revisionArgument(ifRevision, "ifRevision");
     const found = rangeQuery({ key: name, end: "" }, 0, 0, true);
-    return this.space.command(
-      { kind: "txn", compare: [revisionCompare(name, wanted)], success: [operation], failure: [found] },
-      (body) => {
-        const { revision, result } = expectResult(body, "txn");
-        this.space.note(revision);
-        const first = result.results[0];
-        if (result.succeeded) return take(revision, first);
-        throw conflict(name, wanted, first?.kind === "range" ? (first.entries[0]?.modRevision ?? 0) : 0);
-      },
-      options,
-    );
+    const txn = { kind: "txn", compare: [revisionCompare(name, wanted)], success: [operation], failure: [found] } as const;
+    return writeFenced(this.space, txn, options, (revision, result) => {
+      const { results, succeeded } = result as Extract<OperationResult, { kind: "txn" }>;
+      const [first] = results;
+      if (succeeded) return take(revision, first);
+      throw conflict(name, wanted, first?.kind === "range" ? (first.entries[0]?.modRevision ?? 0) : 0);
+    });
   }
 
-  private decodeUpdate(body: Uint8Array): { readonly written: boolean; readonly entry: Entry<unknown> | undefined } {
-    const { revision, result } = expectResult(body, "txn");
-    this.space.note(revision);
+  private takeUpdate(result: OperationResult): { readonly written: boolean; readonly entry: Entry<unknown> | undefined } {
+    if (result.kind !== "txn") throw new UnumError("MALFORMED", "The answer to a transaction is none.");
     const read = result.results[result.succeeded ? 1 : 0];
     const entry = read?.kind === "range" ? read.entries[0] : undefined;
     const take = (): Entry<unknown> | undefined => (entry === undefined ? undefined : toEntry(this.view, entry));
@@ -266,6 +266,10 @@ class KvHandle {
       this.space.client.environment.logger.debug("a lease was left to end by itself", { reason: String(reason) });
     });
   }
+}
+
+function takeDelete(revision: number, result: OperationResult): Removed {
+  return { revision, deleted: result.kind === "delete" ? result.deleted : 0 };
 }
 
 function conflict(name: string, wanted: number, found: number): UnumError {
