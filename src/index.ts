@@ -19,7 +19,7 @@ const simulationMark: unique symbol = Symbol.for("unum.simulation") as never;
  * of `options` comes from `UNUM_*` variables, then from defaults: one durable node on loopback.
  *
  * Rejects with INVALID_ARGUMENT, INSECURE, DATA_DIR_LOCKED, DATA_DIR_FORMAT, CORRUPT, PORT_IN_USE,
- * REMOVED or DISK_FAILED.
+ * REMOVED, UPGRADE_REQUIRED or DISK_FAILED.
  */
 export async function start(options: StartOptions = {}): Promise<Unum> {
   const simulation = (globalThis as { [simulationMark]?: { start(): Unum } | undefined })[simulationMark];

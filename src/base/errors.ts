@@ -62,7 +62,7 @@ export const errorTable = {
   UNAVAILABLE: row("No node could be reached.", "Check the endpoint and that a node listens there.", "not-applied", "safe"),
   UNKNOWN_OUTCOME: row("The connection or the leader was lost after the request was sent.", "Read before writing again.", "unknown", "maybe-applied"),
   UNSUPPORTED: row("This node does not offer the operation.", "Check the version of the cluster.", "not-applied", "never"),
-  UPGRADE_REQUIRED: row("A command or a flag is newer than this build; the group is stopped on this node.", "Upgrade this node.", "unknown", "maybe-applied"),
+  UPGRADE_REQUIRED: row("The cluster uses what this build does not know: the group is stopped on this node, or the node may not join.", "Upgrade this node.", "unknown", "maybe-applied"),
   WRONG_CLUSTER: row("The other side belongs to another cluster.", "Check the address and the data directory.", "not-applied", "never"),
 } as const satisfies Record<string, Row>;
 

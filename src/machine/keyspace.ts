@@ -298,8 +298,8 @@ export class Keyspace implements InnerMachine {
 export class KeyspaceMachine extends SessionMachine<Keyspace> implements WatchableMachine, LeaseMachine {
   private readonly hub: WatchHub;
 
-  constructor(inner: Keyspace, sessions?: SessionTable, featureLevel?: number) {
-    super(inner, sessions, featureLevel);
+  constructor(inner: Keyspace, sessions?: SessionTable, featureLevel?: number, levelMax?: number) {
+    super(inner, sessions, featureLevel, levelMax);
     this.hub = new WatchHub(inner.kv);
     inner.countWatchers = () => this.hub.count;
   }
@@ -323,13 +323,15 @@ export class KeyspaceMachine extends SessionMachine<Keyspace> implements Watchab
   }
 }
 
-export function keyspaceFactory(options: KeyspaceOptions = {}): { create(): KeyspaceMachine } & MachineFactory {
+/** `levelMax`: the highest feature level that its machines apply; a test's way to be another build. */
+export function keyspaceFactory(options: KeyspaceOptions = {}, levelMax?: number): { create(): KeyspaceMachine } & MachineFactory {
   return {
-    create: () => new KeyspaceMachine(new Keyspace(options)),
+    create: () => new KeyspaceMachine(new Keyspace(options), undefined, undefined, levelMax),
     restore: () =>
       new SessionRestorer<Keyspace, KeyspaceMachine>(
         new Keyspace(options),
-        (inner, sessions, level) => new KeyspaceMachine(inner, sessions, level),
+        (inner, sessions, level) => new KeyspaceMachine(inner, sessions, level, levelMax),
+        levelMax,
       ),
   };
 }

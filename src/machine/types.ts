@@ -30,6 +30,8 @@ export interface Machine {
   readonly memoryBytes: number;
   /** The newest revision (kv) or version (system) that is applied. */
   readonly revision: number;
+  /** What the group may use: raised by `activate`, never lowered. */
+  readonly featureLevel: number;
   /** What only the leader may start (expiry, compaction by age …) is asked here; the commands it returns are proposed. */
   due(now: LeaderTime): readonly Uint8Array[];
   /** A new leader's first entry was applied here: leases start anew. */

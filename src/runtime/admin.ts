@@ -19,7 +19,7 @@ import { memberNotFound } from "./controller.ts";
 import type { Member } from "./directory.ts";
 import { asUnumError } from "./failure.ts";
 import type { UnumNode } from "./node.ts";
-import { featureLevel, isLoopback } from "./options.ts";
+import { featureLevelOf, isLoopback } from "./options.ts";
 
 const askMs = 700;
 const leaveDelayMs = 50;
@@ -139,7 +139,7 @@ export class Admin {
       zone: options.zone,
       cluster: node.identity.value.cluster ?? "",
       version: options.version,
-      featureLevel,
+      featureLevel: featureLevelOf(options),
       insecure: options.insecure && !isLoopback(options.listen.host),
       ephemeral: options.ephemeral,
       uptimeMs: Math.round(node.platform.clock.now() - node.startedMs),
@@ -260,7 +260,7 @@ export class Admin {
       cluster: node.cluster,
       node: node.node,
       name: node.name,
-      featureLevel,
+      featureLevel: this.node.directory?.state?.featureLevel ?? 1,
       insecure: members.some((member) => member.report?.insecure === true),
       revision: data?.revision ?? 0,
       voters: voters?.voters.length ?? 0,

@@ -49,6 +49,7 @@ export class Controller {
       if (group === undefined || !replica.isServing) continue;
       reconcile(replica, group);
       this.configure(replica);
+      this.activate(replica, state.featureLevel);
     }
     this.removeStrays(state);
     this.replaceDiscarded(state);
@@ -82,6 +83,15 @@ export class Controller {
       commandBytes({ kind: "configure", maxBytes, historyMs: limits.historyMs, historyBytes: limits.historyBytesMax }),
       undefined,
     );
+  }
+
+  /**
+   * What every member supports is used from here on: the system group's state says when that is, and each group's own log says from
+   * which entry on. Proposed until it is applied.
+   */
+  private activate(replica: Replica, featureLevel: number): void {
+    if (replica.machine.featureLevel >= featureLevel) return;
+    replica.propose(commandBytes({ kind: "activate", featureLevel }), undefined);
   }
 
   /** Its hard state was lost in both copies: it may have voted and does not know it, so it never acts again. */

@@ -1,5 +1,6 @@
 import { UnumError, assert, systemGroup } from "../base/index.ts";
 import type { GroupId, NodeId, Prng, ReplicaId } from "../base/index.ts";
+import { UpgradeRequired } from "../machine/index.ts";
 import type { MachineFactory } from "../machine/index.ts";
 import type { Clock, Logger } from "../ports/index.ts";
 import type { Configuration } from "../raft/index.ts";
@@ -36,6 +37,8 @@ export class Groups {
   private readonly opening = new Map<GroupId, Promise<Replica | undefined>>();
   private dirty = new Set<Replica>();
   private closed = false;
+  /** A replica could not be opened because its snapshot uses what this build does not know. */
+  private upgradeRequired: UpgradeRequired | undefined;
 
   constructor(options: GroupsOptions) {
     this.options = options;
@@ -58,8 +61,11 @@ export class Groups {
     const groups = [...this.options.storage.groups.keys()].sort((a, b) => a - b);
     for (const group of groups) {
       const replica = await this.once(group, () => this.open(group));
-      if (replica === undefined && group === systemGroup)
-        throw new UnumError("CORRUPT", "The system group's snapshot on this disk is damaged; the node cannot start from it.");
+      if (replica !== undefined || group !== systemGroup) continue;
+      const cause = this.upgradeRequired;
+      if (cause !== undefined)
+        throw new UnumError("UPGRADE_REQUIRED", `The data on this disk is of a newer version: ${cause.message}.`, { cause });
+      throw new UnumError("CORRUPT", "The system group's snapshot on this disk is damaged; the node cannot start from it.");
     }
   }
 
@@ -114,6 +120,7 @@ export class Groups {
       host.dirty(replica);
       return replica;
     } catch (error) {
+      if (error instanceof UpgradeRequired) this.upgradeRequired = error;
       logger.error("a replica could not be opened", { group, error: String(error) });
       return undefined;
     }

@@ -4,7 +4,7 @@ import type { ConnectionPurpose, Hello } from "../wire/index.ts";
 import { removedError } from "./identity.ts";
 import type { NodeCard } from "./identity.ts";
 import type { UnumNode } from "./node.ts";
-import { featureLevel } from "./options.ts";
+import { featureLevelOf } from "./options.ts";
 
 /** How this node presents itself, and whom it does not want to know. */
 export class Introduction {
@@ -17,13 +17,15 @@ export class Introduction {
   card(): NodeCard {
     const { address, identity, options } = this.node;
     const { incarnation, node } = identity.value;
-    return { node, incarnation, name: options.name, address, zone: options.zone, ephemeral: options.ephemeral, featureLevel };
+    const { ephemeral, name, zone } = options;
+    return { node, incarnation, name, address, zone, ephemeral, featureLevel: featureLevelOf(options) };
   }
 
   hello(purpose: ConnectionPurpose): Hello {
     const { address, identity, options } = this.node;
     const { cluster, node } = identity.value;
-    return { versionMin: protocolVersion, versionMax: protocolVersion, purpose, cluster, node, name: options.name, address, featureLevel };
+    const versions = { versionMin: protocolVersion, versionMax: protocolVersion };
+    return { ...versions, purpose, cluster, node, name: options.name, address, featureLevel: featureLevelOf(options) };
   }
 
   /** Nodes of other clusters and removed nodes are no peers. */

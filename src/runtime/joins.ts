@@ -1,7 +1,7 @@
 import { UnumError, systemGroup, utf8Encode } from "../base/index.ts";
 import type { ClusterId, NodeId } from "../base/index.ts";
-import { noEnvelope, systemCommandBytes } from "../machine/index.ts";
-import type { SystemState } from "../machine/index.ts";
+import { decodeReply, noEnvelope, systemCommandBytes } from "../machine/index.ts";
+import type { SystemCommand, SystemState } from "../machine/index.ts";
 import type { Call } from "./connection.ts";
 import type { Bootstrap, NodeCard } from "./identity.ts";
 import { decodeMembership } from "./membership.ts";
@@ -71,9 +71,15 @@ export class Joins {
           "NAME_IN_USE",
           `A live member at ${other.address} has the name "${card.name}". Choose another name, or remove that member first.`,
         );
-      await this.node.router.propose(systemGroup, systemCommandBytes(noEnvelope, { kind: "remove-node", node: other.node }), 5_000);
+      await this.propose({ kind: "remove-node", node: other.node });
     }
-    await this.node.router.propose(systemGroup, systemCommandBytes(noEnvelope, { kind: "register-node", ...card }), 5_000);
+    await this.propose({ kind: "register-node", ...card });
+  }
+
+  /** Rejects with what the system group's machine refuses with: NAME_IN_USE, UPGRADE_REQUIRED, REMOVED, OVERLOADED. */
+  private async propose(command: SystemCommand): Promise<void> {
+    const reply = decodeReply(await this.node.router.propose(systemGroup, systemCommandBytes(noEnvelope, command), 5_000));
+    if (!reply.ok) throw new UnumError(reply.code, reply.message, { details: reply.details });
   }
 
   private bootstrapFor(node: NodeId): Bootstrap {

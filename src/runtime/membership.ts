@@ -85,7 +85,7 @@ export class Membership {
     try {
       await this.attempt();
     } catch (error) {
-      if (isUnumError(error, "NAME_IN_USE", "TWO_CLUSTERS", "REMOVED", "WRONG_CLUSTER", "DISK_FAILED")) {
+      if (isUnumError(error, "NAME_IN_USE", "TWO_CLUSTERS", "REMOVED", "WRONG_CLUSTER", "DISK_FAILED", "UPGRADE_REQUIRED")) {
         this.close();
         this.options.failed(error);
         return;

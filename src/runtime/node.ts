@@ -1,6 +1,5 @@
 import { Prng, UnumError, hexEncode, systemGroup } from "../base/index.ts";
 import type { ClusterId, GroupId, NodeId, ReplicaId } from "../base/index.ts";
-import { keyspaceFactory, systemFactory } from "../machine/index.ts";
 import { DiskError, formatAddress } from "../ports/index.ts";
 import type { Platform, Timer } from "../ports/index.ts";
 import type { Replica } from "../replica/index.ts";
@@ -29,14 +28,14 @@ import { Kickoff } from "./kickoff.ts";
 import { Leaders } from "./leaders.ts";
 import { Links } from "./links.ts";
 import { Membership } from "./membership.ts";
-import { checkOptions } from "./options.ts";
+import { checkOptions, featureLevelOf } from "./options.ts";
 import type { NodeOptions } from "./options.ts";
 import { Neighbours } from "./neighbours.ts";
 import { Router } from "./router.ts";
 import { Transfers } from "./transfers.ts";
 import { Vigil } from "./vigil.ts";
 import { Watches } from "./watches.ts";
-import { gateHostOf, replicaHostOf } from "./wiring.ts";
+import { gateHostOf, machineFactoryOf, replicaHostOf } from "./wiring.ts";
 
 /** After a disk was full: how soon it is tried again. */
 const enterAgainMs = 1_000;
@@ -105,7 +104,7 @@ export class UnumNode {
       snapshotLogBytes: options.snapshotLogBytes,
       checkpointMs: options.checkpointMs,
       host: replicaHostOf(this),
-      factory: (group) => (group === systemGroup ? systemFactory() : keyspaceFactory({})),
+      factory: (group) => machineFactoryOf(group, featureLevelOf(options)),
       opened: (replica) => this.opened(replica),
     });
     this.hints = new Hints({
@@ -161,7 +160,7 @@ export class UnumNode {
 
   /**
    * Locks and recovers the data directory and begins to listen. Rejects with DATA_DIR_LOCKED,
-   * DATA_DIR_FORMAT, CORRUPT, PORT_IN_USE, INVALID_ARGUMENT, INSECURE, REMOVED or DISK_FAILED.
+   * DATA_DIR_FORMAT, CORRUPT, PORT_IN_USE, INVALID_ARGUMENT, INSECURE, REMOVED, UPGRADE_REQUIRED or DISK_FAILED.
    */
   static async start(platform: Platform, options: NodeOptions): Promise<UnumNode> {
     checkOptions(options);

@@ -1,4 +1,5 @@
 import { UnumError } from "../base/index.ts";
+import { featureLevelMax } from "../machine/index.ts";
 import { parseAddress } from "../ports/index.ts";
 import type { Address } from "../ports/index.ts";
 import type { Entry } from "../raft/index.ts";
@@ -42,6 +43,8 @@ export interface NodeOptions {
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly snapshotLogBytes: number | undefined;
+  /** What this build supports, when it is to pass for another one (in tests); absent: `featureLevel`. */
+  readonly featureLevel?: number | undefined;
   /** Time between two comparisons of a group's replicas; absent: the limit's. */
   readonly checkpointMs?: number | undefined;
   readonly memoryBudgetBytes: number;
@@ -52,7 +55,13 @@ export interface NodeOptions {
   readonly observer?: NodeObserver | undefined;
 }
 
-export const featureLevel = 1;
+/** What this build supports: the highest level that its machines apply. */
+export const featureLevel: number = featureLevelMax;
+
+/** What a node supports. */
+export function featureLevelOf(options: NodeOptions): number {
+  return options.featureLevel ?? featureLevel;
+}
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 

@@ -1,4 +1,7 @@
-import { UnumError } from "../base/index.ts";
+import { UnumError, systemGroup } from "../base/index.ts";
+import type { GroupId } from "../base/index.ts";
+import { keyspaceFactory, systemFactory } from "../machine/index.ts";
+import type { MachineFactory } from "../machine/index.ts";
 import type { Entry } from "../raft/index.ts";
 import type { Replica, ReplicaHost } from "../replica/index.ts";
 import { encodeStateMessage } from "../wire/index.ts";
@@ -50,6 +53,11 @@ export function replicaHostOf(node: UnumNode): ReplicaHost {
       node.watches.end(replica.group, error);
     },
   };
+}
+
+/** The machine of a group, as a build of this level has it. */
+export function machineFactoryOf(group: GroupId, featureLevel: number): MachineFactory {
+  return group === systemGroup ? systemFactory(featureLevel) : keyspaceFactory({}, featureLevel);
 }
 
 /** What the gate asks of the node behind it, but for the methods that have a part of their own. */

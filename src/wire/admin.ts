@@ -109,6 +109,7 @@ export interface NodeStatus {
   readonly zone: string;
   readonly cluster: string;
   readonly version: string;
+  /** The highest that its build supports. */
   readonly featureLevel: number;
   /** Listens beyond loopback without secret or certificates, by name. */
   readonly insecure: boolean;
@@ -158,6 +159,7 @@ export interface ClusterStatus {
   /** Node id and name of who answered. */
   readonly node: string;
   readonly name: string;
+  /** What all members support, and the groups therefore use. */
   readonly featureLevel: number;
   /** Any member listens beyond loopback without security. */
   readonly insecure: boolean;

@@ -42,12 +42,20 @@ export class SessionMachine<Inner extends InnerMachine> implements Machine {
   private readonly writer = new Writer(256);
   /** What the group may use: raised by `activate`, never lowered. */
   private level: number;
+  /** What this build knows. */
+  private readonly levelMax: number;
 
-  constructor(inner: Inner, sessions: SessionTable = new SessionTable(), featureLevel: number = featureLevelMin) {
+  constructor(
+    inner: Inner,
+    sessions: SessionTable = new SessionTable(),
+    featureLevel: number = featureLevelMin,
+    levelMax: number = featureLevelMax,
+  ) {
     this.kind = inner.kind;
     this.inner = inner;
     this.sessions = sessions;
     this.level = featureLevel;
+    this.levelMax = levelMax;
   }
 
   get featureLevel(): number {
@@ -114,7 +122,7 @@ export class SessionMachine<Inner extends InnerMachine> implements Machine {
       default: {
         const level = reader.u32();
         reader.finish();
-        if (level > featureLevelMax) throw new UpgradeRequired(`feature level ${level}; this build knows ${featureLevelMax}`);
+        if (level > this.levelMax) throw new UpgradeRequired(`feature level ${level}; this build knows ${this.levelMax}`);
         if (level > this.level) this.level = level;
         return { kind: "done" };
       }
@@ -193,8 +201,12 @@ export class SessionRestorer<Inner extends InnerMachine, M extends SessionMachin
   private readonly inner: Inner;
   private readonly makeMachine: (inner: Inner, sessions: SessionTable, featureLevel: number) => M;
 
-  constructor(inner: Inner, makeMachine: (inner: Inner, sessions: SessionTable, featureLevel: number) => M) {
-    this.blocks = new BlockReader(inner.kind, featureLevelMax);
+  constructor(
+    inner: Inner,
+    makeMachine: (inner: Inner, sessions: SessionTable, featureLevel: number) => M,
+    levelMax: number = featureLevelMax,
+  ) {
+    this.blocks = new BlockReader(inner.kind, levelMax);
     this.inner = inner;
     this.makeMachine = makeMachine;
   }

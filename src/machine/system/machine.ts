@@ -104,13 +104,15 @@ export class SystemMachine extends SessionMachine<SystemCore> {
   }
 }
 
-export function systemFactory(): { create(): SystemMachine } & MachineFactory {
+/** `levelMax`: the highest feature level that its machines apply; a test's way to be another build. */
+export function systemFactory(levelMax?: number): { create(): SystemMachine } & MachineFactory {
   return {
-    create: () => new SystemMachine(new SystemCore()),
+    create: () => new SystemMachine(new SystemCore(), undefined, undefined, levelMax),
     restore: () =>
       new SessionRestorer<SystemCore, SystemMachine>(
         new SystemCore(),
-        (inner, sessions: SessionTable, level) => new SystemMachine(inner, sessions, level),
+        (inner, sessions: SessionTable, level) => new SystemMachine(inner, sessions, level, levelMax),
+        levelMax,
       ),
   };
 }
