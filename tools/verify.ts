@@ -31,8 +31,8 @@ const node = async (script: string, ...args: string[]): Promise<StepResult> => {
 };
 const tool = async (name: "tsc" | "biome", ...args: string[]): Promise<StepResult> => ({ ok: (await runTool(name, args)) === 0 });
 
-const tests = async (): Promise<StepResult> => {
-  const counts = await runVitest([]);
+const tests = async (...args: string[]): Promise<StepResult> => {
+  const counts = await runVitest(args);
   for (const name of counts.skipped) console.log(`skipped: ${name}`);
   // A test that does not run protects nothing: what needs a foreign server or root is a script of its own.
   const skips = process.env["CI"] === undefined ? 0 : counts.skipped.length;
@@ -46,7 +46,8 @@ export const steps: readonly Step[] = [
   { name: "tidy", what: "layers, purity, sizes", run: () => node("dist/tools/tidy.js") },
   { name: "pages", what: "generated pages are current", run: () => node("dist/tools/pages.js", "--check") },
   { name: "package", what: "what npm would publish", run: () => node("dist/tools/package.js") },
-  { name: "test", what: "npm test", run: tests },
+  { name: "test", what: "npm test", run: () => tests() },
+  { name: "cluster", what: "real processes, killed for real", run: () => tests("--config", "vitest.cluster.config.ts") },
   { name: "docs", what: "examples of README and docs, executed", run: () => node("dist/tools/snippets.js") },
   { name: "sim", what: "200 seeds of the simulator", run: () => node("dist/sim/main.js", "--seeds", "200") },
 ];

@@ -23,7 +23,7 @@ export const limits = {
   appendInflightMax: 256,
   /** Bytes of appends in flight to one follower. At either mark the leader waits for an answer. */
   appendInflightBytesMax: 16 * MiB,
-  /** Bytes proposed and not yet committed, per group. More: OVERLOADED at the gate. */
+  /** Bytes proposed and not yet committed, per group. A connection may have as many in flight as are left of it, so that none takes all. More: OVERLOADED at the gate. */
   uncommittedBytesMax: 64 * MiB,
   /** Bytes of log kept in memory per group for followers that lag a little; older entries are read from disk. */
   logCacheBytesMax: 16 * MiB,

@@ -121,6 +121,11 @@ export class ServerConnection {
     });
   }
 
+  /** Bytes of requests in flight. */
+  get inFlightBytes(): number {
+    return this.requestBytes;
+  }
+
   get isClosed(): boolean {
     return this.closed;
   }

@@ -143,6 +143,11 @@ export class Gate {
       call.fail(new UnumError("OUT_OF_SPACE", "The leader's disk is full; writes resume by themselves when there is room."));
       return;
     }
+    // No connection takes more than it leaves to the others: with n that flood, each has an n+1th of the room, and so has whoever comes.
+    if (call.connection.inFlightBytes > replica.roomBytes && group !== systemGroup) {
+      call.fail(new UnumError("OVERLOADED", "This connection has more bytes in flight than the group has room for."));
+      return;
+    }
     this.counters.commands++;
     replica.propose(body, call);
   }

@@ -36,7 +36,8 @@ async function flood(address: string, client: number): Promise<Flood> {
         const code = answer.ok ? (reply?.ok === true ? "ok" : (reply?.code ?? "?")) : answer.error.code;
         counts.set(code, (counts.get(code) ?? 0) + 1);
       });
-      while (!taken && connection.socket.writableNeedDrain && !connection.closed) await new Promise((resolve) => setTimeout(resolve, 1));
+      // Also where the node has hung up on it: nobody hears of that within one turn.
+      if (!taken) await new Promise((resolve) => setTimeout(resolve, 1));
     }
   };
   const done = send();
@@ -64,10 +65,8 @@ it("three clients that flood get OVERLOADED, memory stays bounded, others are se
   while (performance.now() < end) {
     const [status] = await Promise.all([
       handle.nodeStatus({ timeout: 10_000 }),
-      handle.kv.put("polite", served).then(
-        () => served++,
-        (error: unknown) => expect(error).toMatchObject({ code: expect.stringMatching(/OVERLOADED|TIMEOUT/) }),
-      ),
+      // Whoever asks for little is not refused because others ask for too much.
+      handle.kv.put("polite", served, { timeout: 30_000 }).then(() => served++),
     ]);
     worst = Math.max(worst, status.memoryBytes);
     await new Promise((resolve) => setTimeout(resolve, 50));
