@@ -13,6 +13,21 @@ export interface SimArguments {
   readonly trace: boolean;
   /** Run each seed twice and compare. */
   readonly checkDeterminism: boolean;
+  /** What is to be done with them. */
+  readonly mode: "seeds" | "smoke" | "scenario" | "promote" | "campaign" | "campaign-report" | "campaign-restart";
+  /** Threads; 0: as many as there are cores. */
+  readonly jobs: number;
+  /** Look for a smaller run of each failure. */
+  readonly shrink: boolean;
+  /** For "scenario" and "promote": the file to run, or "". */
+  readonly scenario: string;
+  /** For "promote": the scenario's name. */
+  readonly name: string;
+  /** For "campaign-restart": the profiles to count anew, and why. */
+  readonly restart: readonly string[];
+  readonly reason: string;
+  /** Go on without a terminal. */
+  readonly background: boolean;
 }
 
 interface Mistake {
@@ -32,6 +47,25 @@ const takers: Readonly<Record<string, Taker>> = {
     draft.profile = value;
     return isProfile(value) ? undefined : unknown("profile", value, profileNames);
   },
+  "--jobs": (draft, value, name) => takeNumber(value, name, (jobs) => (draft.jobs = jobs)),
+  "--scenario": (draft, value) => {
+    draft.scenario = value;
+    if (draft.mode === "seeds") draft.mode = "scenario";
+    return value === "" ? "--scenario takes the path of a scenario." : undefined;
+  },
+  "--promote": (draft, value) => {
+    draft.mode = "promote";
+    draft.name = value;
+    return /^[a-z0-9-]+$/.test(value) ? undefined : "--promote takes a name of small letters, digits and dashes.";
+  },
+  "--campaign-restart": (draft, value) => {
+    draft.mode = "campaign-restart";
+    return takeNames("profile", value, profileNames, (names) => (draft.restart = names));
+  },
+  "--reason": (draft, value) => {
+    draft.reason = value;
+    return value === "" ? "--reason takes a sentence." : undefined;
+  },
   "--nemesis": (draft, value) => takeNames("nemesis", value, nemesisNames, (names) => (draft.nemeses = names)),
   "--workload": (draft, value) => takeNames("workload", value, workloadNames, (names) => (draft.workloads = names)),
 };
@@ -39,9 +73,14 @@ const takers: Readonly<Record<string, Taker>> = {
 const flags: Readonly<Record<string, (draft: Draft) => void>> = {
   "--trace": (draft) => (draft.trace = true),
   "--check-determinism": (draft) => (draft.checkDeterminism = true),
+  "--shrink": (draft) => (draft.shrink = true),
+  "--background": (draft) => (draft.background = true),
+  "--smoke": (draft) => (draft.mode = "smoke"),
+  "--campaign": (draft) => (draft.mode = "campaign"),
+  "--campaign-report": (draft) => (draft.mode = "campaign-report"),
 };
 
-const known = "--seed N, --seeds COUNT, --from N, --profile NAME, --nemesis KIND,…, --workload NAME,…, --trace, --check-determinism";
+const known = [...Object.keys(takers), ...Object.keys(flags)].join(", ");
 
 /** What the command line asks for, or the mistake in it as one sentence. */
 export function readArguments(args: readonly string[]): SimArguments | Mistake {
@@ -53,6 +92,14 @@ export function readArguments(args: readonly string[]): SimArguments | Mistake {
     workloads: undefined,
     trace: false,
     checkDeterminism: false,
+    mode: "seeds",
+    jobs: 0,
+    shrink: false,
+    scenario: "",
+    name: "",
+    restart: [],
+    reason: "",
+    background: false,
   };
   for (let i = 0; i < args.length; i++) {
     const name = args[i] as string;

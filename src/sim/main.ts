@@ -1,52 +1,101 @@
+import { execFileSync, spawn } from "node:child_process";
+import { appendFileSync, mkdirSync, openSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Worker, isMainThread, parentPort } from "node:worker_threads";
+import { nodeFiles } from "../platform/node/index.ts";
 import { readArguments } from "./arguments.ts";
-import { describeDifference, findDifference } from "./determinism.ts";
-import { runSeed } from "./seed.ts";
-import type { SeedOptions, SeedResult } from "./seed.ts";
-import { describeResult, describeTotals, replayLine } from "./report.ts";
+import { runCommand } from "./command.ts";
+import type { Tools } from "./command.ts";
+import { perform } from "./labor.ts";
+import type { Job, JobResult, Laborer } from "./labor.ts";
 
 /**
- * The root of the simulator's command line:
+ * The root of the simulator's command line; `README.md` has its options.
  *
- *     node dist/sim/main.js --seed N [--profile NAME] [--trace] [--check-determinism]
- *     node dist/sim/main.js --seeds 200 [--from N]
- *
- * Exit code 1 when a seed failed, 2 for a wrong argument. Each failure ends with one line that replays it;
- * `UNUM_COMMIT` names the commit in it.
+ * Exit code 1 when something failed, 2 for a wrong argument.
  */
 async function main(): Promise<number> {
-  const parsed = readArguments(process.argv.slice(2));
+  const args = process.argv.slice(2);
+  const parsed = readArguments(args);
   if ("mistake" in parsed) {
     process.stderr.write(`${parsed.mistake}\n`);
     return 2;
   }
-  const { checkDeterminism, count, first, nemeses, profile, trace, workloads } = parsed;
-  const narrowed: SeedOptions = { profile, nemeses, workloads };
-  const commit = process.env["UNUM_COMMIT"] ?? "";
-  const startedMs = performance.now();
-  const results: SeedResult[] = [];
-  for (let seed = first; seed < first + count; seed++) {
-    const result = await runSeed(seed, {
-      ...narrowed,
-      ...(trace ? { record: (line: string) => void process.stdout.write(`${line}\n`) } : {}),
-    });
-    results.push(result);
-    const failed = result.violations.length > 0;
-    if (failed || count === 1) process.stdout.write(`${describeResult(result)}\n`);
-    if (failed) process.stdout.write(`replay: ${replayLine(result, commit)}\n`);
-    if (checkDeterminism) await compare(seed, narrowed, result);
+  if (parsed.background) return detach(args.filter((arg) => arg !== "--background"));
+  return await runCommand(tools(), parsed);
+}
+
+/** A run that takes longer than this in real time hangs: it is ended, and its seed named. */
+const runMsMax = 300_000;
+
+function tools(): Tools {
+  return {
+    files: nodeFiles(),
+    commit: process.env["UNUM_COMMIT"] ?? currentCommit(),
+    cores: availableParallelism(),
+    hire: () => new Thread(),
+    nowMs: () => performance.now(),
+    say: (line) => void process.stdout.write(`${line}\n`),
+    append: (path, line) => {
+      mkdirSync(dirname(path), { recursive: true });
+      appendFileSync(path, `${line}\n`);
+    },
+  };
+}
+
+/** "" outside of a repository. */
+function currentCommit(): string {
+  try {
+    return execFileSync("git", ["rev-parse", "HEAD"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  } catch {
+    return "";
   }
-  process.stdout.write(`${describeTotals(results, performance.now() - startedMs)}\n`);
-  return results.some((result) => result.violations.length > 0) || differences > 0 ? 1 : 0;
 }
 
-let differences = 0;
+/** A thread that runs this file, and there one job after the other. */
+class Thread implements Laborer {
+  private worker: Worker | undefined;
 
-/** Runs the seed again; when it goes another way, shows where. */
-async function compare(seed: number, options: SeedOptions, before: SeedResult): Promise<void> {
-  const difference = await findDifference(before.hash, (record) => runSeed(seed, { ...options, record }));
-  if (difference === undefined) return;
-  differences++;
-  process.stdout.write(`seed ${seed} is not deterministic: ${describeDifference(difference)}\n`);
+  run(job: Job): Promise<JobResult> {
+    this.worker ??= new Worker(fileURLToPath(import.meta.url), { resourceLimits: { maxOldGenerationSizeMb: 1_500 } });
+    const { worker } = this;
+    return new Promise((resolve, reject) => {
+      const settle = (how: () => void): void => {
+        clearTimeout(timer);
+        worker.off("message", done).off("error", failed).off("exit", ended);
+        how();
+      };
+      const done = (result: JobResult): void => settle(() => resolve(result));
+      const failed = (error: unknown): void => settle(() => reject(error));
+      const ended = (code: number): void => failed(new Error(`its thread ended with ${code}`));
+      const timer = setTimeout(() => failed(new Error(`no end within ${runMsMax / 1000} s of real time`)), runMsMax);
+      worker.on("message", done).on("error", failed).on("exit", ended);
+      worker.postMessage(job);
+    });
+  }
+
+  dismiss(): void {
+    void this.worker?.terminate();
+    this.worker = undefined;
+  }
 }
 
-process.exitCode = await main();
+/** The same command without this terminal, at low priority; what it says goes to a file. */
+function detach(args: readonly string[]): number {
+  const log = ".unum/sim/background.log";
+  mkdirSync(dirname(log), { recursive: true });
+  const out = openSync(log, "a");
+  const child = spawn("nice", [process.execPath, fileURLToPath(import.meta.url), ...args], { detached: true, stdio: ["ignore", out, out] });
+  child.unref();
+  process.stdout.write(`process ${child.pid} goes on in the background; ${log} has what it says\n`);
+  return 0;
+}
+
+if (isMainThread) process.exitCode = await main();
+else {
+  parentPort?.on("message", (job: Job) => {
+    void perform(job).then((result) => parentPort?.postMessage(result));
+  });
+}

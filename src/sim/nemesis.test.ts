@@ -78,6 +78,14 @@ describe("the command line", () => {
       workloads: undefined,
       trace: false,
       checkDeterminism: false,
+      mode: "seeds",
+      jobs: 0,
+      shrink: false,
+      scenario: "",
+      name: "",
+      restart: [],
+      reason: "",
+      background: false,
     };
     expect(readArguments([])).toEqual(defaults);
     expect(readArguments(["--seed", "7", "--trace"])).toEqual({ ...defaults, first: 7, trace: true });
@@ -93,6 +101,24 @@ describe("the command line", () => {
       nemeses: ["clog", "reset"],
       workloads: ["kv"],
     });
+  });
+
+  it("says what is to be done with seeds", () => {
+    expect(readArguments(["--smoke"])).toMatchObject({ mode: "smoke" });
+    expect(readArguments(["--scenario", "a/scenario.json"])).toMatchObject({ mode: "scenario", scenario: "a/scenario.json" });
+    expect(readArguments(["--promote", "lost-vote", "--scenario", "a.json"])).toMatchObject({
+      mode: "promote",
+      name: "lost-vote",
+      scenario: "a.json",
+    });
+    expect(readArguments(["--scenario", "a.json", "--promote", "lost-vote"])).toMatchObject({ mode: "promote" });
+    expect(readArguments(["--campaign", "--seeds", "10000", "--jobs", "1"])).toMatchObject({ mode: "campaign", count: 10_000, jobs: 1 });
+    expect(readArguments(["--campaign-restart", "disk,members", "--reason", "a fix"])).toMatchObject({
+      mode: "campaign-restart",
+      restart: ["disk", "members"],
+      reason: "a fix",
+    });
+    expect(readArguments(["--promote", "../x"])).toHaveProperty("mistake");
   });
 
   it("says in one sentence what is wrong", () => {

@@ -26,6 +26,8 @@ export interface SeedOptions extends Narrowing {
   readonly plan?: Plan | undefined;
   /** Each event as a line. */
   readonly record?: ((line: string) => void) | undefined;
+  /** What clients asked and were told, a line for each call, when all is over. */
+  readonly historian?: ((lines: readonly string[]) => void) | undefined;
 }
 
 export interface SeedResult {
@@ -89,6 +91,7 @@ class Run {
   private readonly seed: number;
   private readonly plan: Plan;
   private readonly narrowing: Narrowing;
+  private readonly historian: SeedOptions["historian"];
   private readonly world: SimWorld;
   private readonly cluster: Cluster;
   private readonly agreement = new Agreement();
@@ -105,6 +108,7 @@ class Run {
 
   constructor(seed: number, options: SeedOptions) {
     this.seed = seed;
+    this.historian = options.historian;
     this.narrowing = { nemeses: options.nemeses, workloads: options.workloads };
     const prng = new Prng(seed);
     this.plan = options.plan ?? drawPlan(prng.fork("plan"), options.profile, options);
@@ -147,6 +151,7 @@ class Run {
       this.violation(error instanceof NoProgress ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
     for (const found of this.agreement.violations) this.violation(found);
+    this.historian?.(this.history.calls.map(describeCall));
     return this.result();
   }
 
