@@ -141,8 +141,12 @@ describe("simTest", () => {
     if (process.env["UNUM_SIM_SEED"] === undefined && process.env["UNUM_SIM_SEEDS"] === undefined) expect(seeds).toEqual([1, 2, 3]);
   });
 
-  const failing = async (environment: { seed?: string; seeds?: string }): Promise<{ tried: number[]; error: unknown }> => {
+  const failing = async (environment: {
+    seed?: string;
+    seeds?: string;
+  }): Promise<{ tried: number[]; error: unknown; allowedMs: number }> => {
     const tried: number[] = [];
+    let allowedMs = 0;
     let work: () => Promise<void> = () => Promise.resolve();
     simTestOn(
       {
@@ -150,8 +154,9 @@ describe("simTest", () => {
           tried.push(seed);
           return seed === 4 ? Promise.reject(new Error("charged twice")) : Promise.resolve();
         },
-        register: (_name, given) => {
+        register: (_name, given, timeoutMs) => {
           work = given;
+          allowedMs = timeoutMs;
         },
         seed: environment.seed,
         seeds: environment.seeds,
@@ -160,7 +165,7 @@ describe("simTest", () => {
       { seeds: 9 },
       () => undefined,
     );
-    return { error: await work().catch((error: unknown) => error), tried };
+    return { error: await work().catch((error: unknown) => error), tried, allowedMs };
   };
 
   it("stops at the first seed that fails and says how to replay it", async () => {
@@ -172,6 +177,7 @@ describe("simTest", () => {
   it("runs one seed, or more of them, when the environment says so, and refuses nonsense there", async () => {
     expect((await failing({ seed: "7" })).tried).toEqual([7]);
     expect((await failing({ seeds: "2" })).tried).toEqual([1, 2]);
+    expect((await failing({ seeds: "900" })).allowedMs).toBe(100 * (await failing({})).allowedMs);
     await expect(failing({ seed: "x" })).rejects.toThrow("UNUM_SIM_SEED");
   });
 });
