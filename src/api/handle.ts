@@ -11,6 +11,8 @@ import { sleep } from "./client/sleep.ts";
 import type { Duration } from "./duration.ts";
 import { Keyspace, defaultKeyspaceName } from "./kv/keyspace.ts";
 import { openKv } from "./kv/kv.ts";
+import { listSchedules, openSchedule } from "./schedule/index.ts";
+import type { Schedule, ScheduleOptions, ScheduleStatus, Tick } from "./schedule/index.ts";
 import { openLease } from "./lease.ts";
 import type { BackupOptions, CallOptions, ClientOptions, Environment, KV, Lease, LeaseOptions, Status, UnumHandle } from "./types.ts";
 
@@ -119,6 +121,19 @@ class HandleImplementation implements UnumHandle {
 
   describe(): string {
     return this.client.describe();
+  }
+
+  schedule(
+    name: string,
+    when: string | { readonly every: Duration },
+    run: (tick: Tick) => void | Promise<void>,
+    options?: ScheduleOptions,
+  ): Schedule {
+    return openSchedule(this.known(defaultKeyspaceName), name, when, run, options);
+  }
+
+  schedules(options?: CallOptions): Promise<readonly ScheduleStatus[]> {
+    return listSchedules(this.known(defaultKeyspaceName), options);
   }
 
   private known(name: string): Space {

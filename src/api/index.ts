@@ -21,6 +21,7 @@ export { openHandle } from "./handle.ts";
 export { bytes, json, text } from "./kv/codec.ts";
 export { key, op } from "./kv/operations.ts";
 export type { KeyConditions } from "./kv/operations.ts";
+export type { PastTick, Schedule, ScheduleOptions, ScheduleStatus, Tick } from "./schedule/index.ts";
 export type { InferInput, InferOutput, StandardIssue, StandardResult, StandardSchemaV1 } from "./schema.ts";
 export type { AbortSignalLike, Signal } from "./signal.ts";
 export type {

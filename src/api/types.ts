@@ -3,6 +3,7 @@ import type { Carrier, ClusterStatus, LeaderTransfer, MemberStatus, NodeStatus }
 import type { CallOptions, Handle, Running } from "./basics.ts";
 import type { Claim, ClaimScope, ClaimSpaceOptions, Counter, Election, Lock, Party, Semaphore, Sequence } from "./claims/types.ts";
 import type { Duration } from "./duration.ts";
+import type { Schedule, ScheduleOptions, ScheduleStatus, Tick } from "./schedule/types.ts";
 import type { InferInput, InferOutput, StandardSchemaV1 } from "./schema.ts";
 import type { AbortSignalLike, Signal } from "./signal.ts";
 
@@ -289,6 +290,18 @@ export interface UnumHandle extends Running {
   counter(name: string, options?: ClaimSpaceOptions): Counter;
   /** Takes `block` numbers at a time from the cluster. Default 100. */
   sequence(name: string, options?: ClaimSpaceOptions & { readonly block?: number | undefined }): Sequence;
+  /**
+   * Runs `run` at each tick of a cron pattern (UTC unless `timezone` says otherwise) or period, on one of the handles that registered
+   * the name. INVALID_ARGUMENT for what is no pattern.
+   */
+  schedule(
+    name: string,
+    when: string | { readonly every: Duration },
+    run: (tick: Tick) => void | Promise<void>,
+    options?: ScheduleOptions,
+  ): Schedule;
+  /** The schedules of the default keyspace, with what comes next and what went before, by name. */
+  schedules(options?: CallOptions): Promise<readonly ScheduleStatus[]>;
   status(options?: CallOptions): Promise<Status>;
   /** Of the node that this handle talks to. */
   nodeStatus(options?: CallOptions): Promise<NodeStatus>;

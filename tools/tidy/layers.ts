@@ -61,7 +61,7 @@ export const layers: readonly Layer[] = [
     storage: "all",
     replica: "all",
   }),
-  layer("api", { base: "all", wire: "all", ports: "types", machine: "contract", "machine/commands": "all" }),
+  layer("api", { base: "all", wire: "all", ports: "types", machine: "contract", "machine/commands": "all" }, { packages: ["croner"] }),
   layer("backends", { base: "all", ports: "all", api: "types", "machine/commands": "all" }),
   layer("gateway", { base: "all", ports: "all", api: "all" }),
   layer("dashboard", { base: "all", ports: "all", api: "all" }),
