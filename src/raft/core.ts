@@ -55,7 +55,8 @@ export class Core {
 
   /** Ticks since the leader was heard, since this replica campaigned, or since a leader checked its quorum. */
   electionElapsed = 0;
-  heartbeatElapsed = 0;
+  /** Number of the last tick. */
+  ticks = 0;
   /** Ticks after which this replica campaigns: drawn anew for each wait. */
   electionTimeout = 0;
   readonly votes = new Map<ReplicaId, boolean>();

@@ -9,7 +9,8 @@ import type { Message } from "./types.ts";
 type VoteRequest = Extract<Message, { type: "pre-vote" | "vote" }>;
 type VoteResponse = Extract<Message, { type: "pre-vote-response" | "vote-response" }>;
 
-export function tick(core: Core): void {
+export function tick(core: Core, number: number): void {
+  core.ticks = number;
   if (core.ownFetch === "failed") core.ownFetch = "idle";
   if (core.role === "leader") tickLeader(core);
   else tickFollower(core);
@@ -35,9 +36,7 @@ function tickLeader(core: Core): void {
       return;
     }
   }
-  core.heartbeatElapsed++;
-  if (core.heartbeatElapsed < core.heartbeatTicks) return;
-  core.heartbeatElapsed = 0;
+  if (core.ticks % core.heartbeatTicks !== 0) return;
   core.sendDue = true;
   for (const progress of core.progress.values()) {
     progress.heartbeatDue = true;

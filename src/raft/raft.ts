@@ -99,9 +99,9 @@ export class Raft {
     return this.core.isSuspect;
   }
 
-  /** Time passes: one tick is the time between two heartbeats with the default options. */
-  tick(): void {
-    tick(this.core);
+  /** Time passes. A caller with many groups gives the number of its own tick, so that leaders of all of them beat on the same ones. */
+  tick(number: number = this.core.ticks + 1): void {
+    tick(this.core, number);
   }
 
   /** A message arrived. Lost, repeated, late and reordered ones are all right. Throws `MalformedBytes` when an entry's configuration is none. */

@@ -19,7 +19,6 @@ function reset(core: Core, term: number): void {
   core.leader = noReplica;
   core.votes.clear();
   core.ownVoteNumber = 0;
-  core.heartbeatElapsed = 0;
   core.restartElectionTimer();
   dropReads(core);
   core.progress.clear();

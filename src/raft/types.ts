@@ -223,7 +223,7 @@ export interface RaftOptions {
   readonly applied: number;
   /** Ticks without a leader before an election, at least; at most twice as many. Default 10. */
   readonly electionTicks?: number;
-  /** Default 1. */
+  /** A leader beats on every tick whose number is a multiple of this. Default 1. */
   readonly heartbeatTicks?: number;
   /** Damage below the synced mark was found: see the README, "A suspect replica". */
   readonly suspect: boolean;

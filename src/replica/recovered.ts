@@ -3,6 +3,9 @@ import { EntryKind, Raft, decodeConfiguration } from "../raft/index.ts";
 import type { Configuration } from "../raft/index.ts";
 import type { GroupLog } from "../storage/index.ts";
 
+/** Every other tick: a fifth of the shortest election timeout, at half the cost of an idle group. */
+const heartbeatTicks = 2;
+
 export interface OlderConfiguration {
   readonly index: number;
   readonly configuration: Configuration;
@@ -40,7 +43,7 @@ export function recoveredRaft(
     configurations: older,
     applied: recovered.snapshot.index,
     electionTicks: options.electionTicks,
-    heartbeatTicks: 1,
+    heartbeatTicks,
     suspect: recovered.suspect,
   });
 }

@@ -57,7 +57,6 @@ export class Replica {
   private readonly reads = new Reads();
   private readonly applier: Applier;
   private readonly snapshots: Snapshots;
-  private ticks = 0;
   private seenRole: Role = "follower";
   private seenTerm = 0;
   private seenLeader: ReplicaId = noReplica;
@@ -150,15 +149,17 @@ export class Replica {
     return this.check.isDiscarded || this.host.declinesLeadership();
   }
 
-  tick(): void {
+  /** `number`: the node's own count of ticks. Leaders of all its groups beat on the same ones. */
+  tick(number: number): void {
     if (this.failure !== undefined) return;
     // Whoever should not lead waits longer for a leader than the others do, and not for ever.
-    if (this.isLeader || !this.isReluctant || this.ticks++ % reluctance === 0) this.raft.tick();
+    if (this.isLeader || !this.isReluctant || number % reluctance === 0) this.raft.tick(number);
     const checkpoint = this.check.tick();
     if (checkpoint !== undefined) this.proposals.add(checkpoint, undefined, this.host.clock.wall());
     if (this.isServing && this.check.corrupt === undefined)
       for (const command of this.machine.due(this.leaderTime())) this.proposals.add(command, undefined, this.host.clock.wall());
-    this.host.dirty(this);
+    // A quiet tick asks for no turn.
+    if (this.hasWork || this.hasChanged) this.host.dirty(this);
   }
 
   step(message: Message): void {
@@ -320,9 +321,13 @@ export class Replica {
     if (entry.kind === EntryKind.normal && entry.data.length > 0) this.proposals.observeTimestamp(readEntry(entry.data).timestamp);
   }
 
+  private get hasChanged(): boolean {
+    return this.raft.role !== this.seenRole || this.raft.term !== this.seenTerm || this.raft.leader !== this.seenLeader;
+  }
+
   private noticeChanges(): void {
+    if (!this.hasChanged) return;
     const { role, term, leader } = this.raft;
-    if (role === this.seenRole && term === this.seenTerm && leader === this.seenLeader) return;
     const lost = this.seenRole === "leader" && (role !== "leader" || term !== this.seenTerm);
     this.seenRole = role;
     this.seenTerm = term;

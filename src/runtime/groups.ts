@@ -39,6 +39,7 @@ export class Groups {
   private closed = false;
   /** A replica could not be opened because its snapshot uses what this build does not know. */
   private upgradeRequired: UpgradeRequired | undefined;
+  private ticks = 0;
 
   constructor(options: GroupsOptions) {
     this.options = options;
@@ -155,8 +156,9 @@ export class Groups {
   }
 
   tick(): void {
+    this.ticks++;
     for (const replica of this.replicas.values()) {
-      replica.tick();
+      replica.tick(this.ticks);
       if (replica.failure === undefined) replica.machine.work(() => this.options.clock.now(), workBudgetMs);
     }
   }

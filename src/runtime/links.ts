@@ -49,11 +49,12 @@ interface Peer {
   readonly heartbeats: Heartbeat[];
   /** Of the node, on connections that it opened; when we learned of it, before that. */
   lastHeardMs: number;
-  /** When the connection that we opened last proved that it works both ways. */
+  /** When the connection that we opened last proved that what we send on it arrives, and that we hear of it. */
   provenMs: number;
 }
 
-const pingEveryMs = 500;
+/** A connection that proved itself within this time by an answer is not asked for one. */
+const pingEveryMs = 1_000;
 /** A connection without an answer to our pings for so long is broken, whatever the operating system believes. */
 const silenceMsMax = 3_000;
 
@@ -123,13 +124,13 @@ export class Links {
     if (peer !== undefined) peer.provenMs = this.options.clock.now();
   }
 
-  /** Called with every tick: an empty heartbeat asks for an answer on the same connection. */
+  /** Called with every tick: where nothing else has shown of late that what we send arrives, an empty heartbeat asks for an answer. */
   tick(): void {
     const now = this.options.clock.now();
     if (now - this.lastPingMs < pingEveryMs) return;
     this.lastPingMs = now;
     for (const [node, peer] of this.peers) {
-      if (!peer.control.isOpen) continue;
+      if (!peer.control.isOpen || now - peer.provenMs < pingEveryMs) continue;
       if (now - peer.provenMs < silenceMsMax) {
         peer.control.send(encodeHeartbeats([]));
         continue;
@@ -227,7 +228,11 @@ export class Links {
         case FrameType.heartbeats: {
           const beats = decodeHeartbeats(frame);
           if (beats.length === 0) carrier.send(encodeHeartbeats([]));
-          for (const beat of beats) this.options.onMessage(node, beat.group, messageOf(beat));
+          for (const beat of beats) {
+            // An answer: our heartbeats arrive, and its answers do.
+            if (beat.response && peer !== undefined) peer.provenMs = peer.lastHeardMs;
+            this.options.onMessage(node, beat.group, messageOf(beat));
+          }
           break;
         }
         case FrameType.raft: {

@@ -379,7 +379,7 @@ export class UnumNode {
       this.watches.tick(this.platform.clock.now(), this.groups.all(), 3 * this.options.electionTicks);
       this.controller.tick();
       this.gate.retry();
-      this.schedule();
+      if (this.groups.hasWork || this.watches.hasWork) this.schedule();
     } catch (error) {
       this.fatal(asUnumError(error));
     }

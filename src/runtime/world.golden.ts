@@ -23,8 +23,9 @@ export class NodeWorld {
   readonly world: SimWorld;
   private readonly places = new Map<string, Place>();
 
-  constructor(seed: string) {
-    this.world = new SimWorld(seed);
+  /** `record`: each event as a line. */
+  constructor(seed: string, record?: (line: string) => void) {
+    this.world = new SimWorld(seed, record === undefined ? {} : { record });
   }
 
   /** A machine named `name` whose node listens on `name:7400`. It is started by `start`. */
@@ -84,7 +85,7 @@ export class NodeWorld {
           if (address === undefined) throw new UnumError("INVALID_ARGUMENT", endpoint);
           try {
             const stream = await streams.dial(address, { timeoutMs, purpose: "client" });
-            return new StreamCarrier(stream, (callback) => clock.defer(callback));
+            return new StreamCarrier(stream, (callback) => clock.deferLast(callback));
           } catch (cause) {
             throw new UnumError("UNAVAILABLE", `${endpoint} does not answer`, { cause });
           }

@@ -1,5 +1,10 @@
 import type { Clock, Timer } from "../../ports/index.ts";
 
+/**
+ * The loop's own time is cut to milliseconds, so that a timeout may come a little early, and the timer, which may not,
+ * would wake the process twice. What takes long gets the rest of a millisecond in addition.
+ */
+const slackFromMs = 20;
 /** `setTimeout` takes no longer delay; a timer that is due later is armed again on the way. */
 const armMsMax = 2 ** 30;
 
@@ -116,7 +121,8 @@ export class NodeClock implements Clock {
   private arm(): void {
     clearTimeout(this.timeout);
     this.armedMs = (this.heap[0] as Entry).dueMs;
-    const delayMs = Math.min(armMsMax, Math.max(1, Math.ceil(this.armedMs - performance.now())));
+    const leftMs = Math.max(1, Math.ceil(this.armedMs - performance.now()));
+    const delayMs = Math.min(armMsMax, leftMs > slackFromMs ? leftMs + 1 : leftMs);
     this.timeout = setTimeout(this.fire, delayMs);
     if (!this.keepsProcess) this.timeout.unref();
   }
