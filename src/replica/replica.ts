@@ -149,7 +149,6 @@ export class Replica {
     return this.check.isDiscarded || this.host.declinesLeadership();
   }
 
-  /** `number`: the node's own count of ticks. Leaders of all its groups beat on the same ones. */
   tick(number: number): void {
     if (this.failure !== undefined) return;
     // Whoever should not lead waits longer for a leader than the others do, and not for ever.
@@ -158,7 +157,6 @@ export class Replica {
     if (checkpoint !== undefined) this.proposals.add(checkpoint, undefined, this.host.clock.wall());
     if (this.isServing && this.check.corrupt === undefined)
       for (const command of this.machine.due(this.leaderTime())) this.proposals.add(command, undefined, this.host.clock.wall());
-    // A quiet tick asks for no turn.
     if (this.hasWork || this.hasChanged) this.host.dirty(this);
   }
 
@@ -322,12 +320,13 @@ export class Replica {
   }
 
   private get hasChanged(): boolean {
-    return this.raft.role !== this.seenRole || this.raft.term !== this.seenTerm || this.raft.leader !== this.seenLeader;
+    const { role, term, leader } = this.raft;
+    return role !== this.seenRole || term !== this.seenTerm || leader !== this.seenLeader;
   }
 
   private noticeChanges(): void {
-    if (!this.hasChanged) return;
     const { role, term, leader } = this.raft;
+    if (!this.hasChanged) return;
     const lost = this.seenRole === "leader" && (role !== "leader" || term !== this.seenTerm);
     this.seenRole = role;
     this.seenTerm = term;
