@@ -1,7 +1,8 @@
 import { totalmem } from "node:os";
+import { getHeapStatistics } from "node:v8";
 import { openHandle } from "./api/index.ts";
 import type { Held, Unum } from "./api/index.ts";
-import { Prng, UnumError, hexEncode, resolveOptions } from "./base/index.ts";
+import { Prng, UnumError, hexEncode, limits, resolveOptions } from "./base/index.ts";
 import type { OptionInput } from "./base/index.ts";
 import { NodeChecksum, NodeClock, NodeDisk, NodeNames, NodeRandom, NodeScope, NodeStreams } from "./platform/node/index.ts";
 import { parseAddress, silentLogger } from "./ports/index.ts";
@@ -21,6 +22,18 @@ export interface EmbeddedNode {
 }
 
 const memoryShare = 0.6;
+
+/** Memory of the machine, or of the container if that is less. */
+function machineBytes(): number {
+  // 0 without a constraint, and a huge number where the system says "no limit" so.
+  const constrained = process.constrainedMemory?.() ?? 0;
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+}
+
+function isHeapFull(): boolean {
+  const { heap_size_limit: limitBytes, used_heap_size: usedBytes } = getHeapStatistics();
+  return usedBytes > limitBytes * limits.heapFillRatio;
+}
 
 export async function startEmbedded(options: StartOptions): Promise<EmbeddedNode> {
   const { logger = silentLogger, ...given } = options;
@@ -58,7 +71,8 @@ export async function startEmbedded(options: StartOptions): Promise<EmbeddedNode
     tickMs: 100,
     electionTicks: 10,
     snapshotLogBytes: undefined,
-    memoryBudgetBytes: Math.floor(totalmem() * memoryShare),
+    memoryBudgetBytes: values.memory ?? Math.floor(machineBytes() * memoryShare),
+    isHeapFull,
     residentBytes: () => process.memoryUsage.rss(),
   };
   const node = await UnumNode.start(platform, nodeOptions);

@@ -93,7 +93,8 @@ export function limitsPage({ limits }: Base, source: string): string {
 # Limits
 
 **A keyspace's data must fit in memory**: ${formatLimit("keyspaceBytesMax", limits.keyspaceBytesMax)} unless \`maxBytes\` says otherwise. At the limit puts answer \`OVER_QUOTA\`, reads and
-deletes go on, and it lifts by itself; \`unum status\` shows the fill.
+deletes go on, and it lifts by itself; \`unum status\` shows the fill. A node counts what all its keyspaces, their history, its logs' tails and its buffers take
+against one budget, \`memory\`; with less than ${formatLimit("memoryHeadroomRatio", limits.memoryHeadroomRatio)} of it left at any voter, growing writes answer \`OUT_OF_SPACE\`.
 
 Everything has a limit, and nothing is dropped in silence: a request beyond one is refused with the code named here, or its sender is slowed down.
 

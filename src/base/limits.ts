@@ -49,6 +49,10 @@ export const limits = {
   deadlineMsDefault: 10_000,
   /** How far two machines' clock rates may differ: 1 %. Owners count their leases and claims as shorter by it. */
   clockDriftRatio: 0.01,
+  /** Part of a node's memory budget that stays free. Below it at any voter, growing writes to its groups: OUT_OF_SPACE. */
+  memoryHeadroomRatio: 0.2,
+  /** Part of the JavaScript heap's own limit; beyond it a node has no headroom. What remains is for garbage. */
+  heapFillRatio: 0.85,
   /** History of a keyspace for watches: whichever is reached first. Older watches end with COMPACTED. */
   historyMs: 300_000,
   /** Bytes of that history; the oldest go first. */

@@ -81,6 +81,9 @@ export const optionTable = {
   maxBytes: row("node", "size", "UNUM_MAX_BYTES", "Bytes of data per keyspace; at the limit puts answer OVER_QUOTA", {
     placeholder: "SIZE", fallback: "2GiB", min: 1024 * 1024,
   }),
+  memory: row("node", "size", "UNUM_MEMORY", "Memory for state, history, log and buffers; with less than a fifth of it left, growing writes answer OUT_OF_SPACE", {
+    placeholder: "SIZE", otherwise: "60 % of the machine's or container's memory", min: 16 * 1024 * 1024,
+  }),
   removeDeadAfter: row("node", "duration", "UNUM_REMOVE_DEAD_AFTER", "When a dead ephemeral node is removed", { placeholder: "TIME", fallback: "5m", min: 1000 }),
   log: row("node", "level", "UNUM_LOG", "What is written to stderr: debug, info, warn, error or silent", { placeholder: "LEVEL", fallback: "info" }),
   endpoint: row("client", "addresses", "UNUM_ENDPOINT", "Nodes to talk to", {

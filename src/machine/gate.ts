@@ -35,6 +35,30 @@ export function checkKeyspaceCommand(command: Uint8Array): Uint8Array | undefine
   }
 }
 
+/**
+ * Whether applying the command may need more memory than before: puts and grants do. Deletes, revokes, compaction and what
+ * is needed to ask for them (sessions) never do, so that a full node can be emptied. For commands that the gate let pass.
+ */
+export function growsKeyspace(command: Uint8Array): boolean {
+  switch (command[envelopeBytes]) {
+    case Kind.put:
+    case Kind.leaseGrant:
+      return true;
+    case Kind.txn: {
+      const txn = decodeCommand(new Reader(command, envelopeBytes));
+      return txn.kind === "txn" && txnGrows(txn);
+    }
+    default:
+      return false;
+  }
+}
+
+function txnGrows(txn: TxnOperation): boolean {
+  return [...txn.success, ...txn.failure].some(
+    (operation) => operation.kind === "put" || operation.kind === "enqueue" || (operation.kind === "txn" && txnGrows(operation)),
+  );
+}
+
 /** The hot path: looks at the lengths without an object for the command. */
 function checkPutBytes(command: Uint8Array, bodyAt: number, flags: number): Uint8Array | undefined {
   const at = bodyAt + ((flags & PutFlag.lease) === 0 ? 0 : 8);

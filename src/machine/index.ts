@@ -60,7 +60,7 @@ export type {
   WatchRequest,
 } from "./commands/index.ts";
 export { featureLevelMax } from "./features.ts";
-export { checkKeyspaceCommand } from "./gate.ts";
+export { checkKeyspaceCommand, growsKeyspace } from "./gate.ts";
 export { KeyspaceMachine, keyspaceFactory } from "./keyspace.ts";
 export type { KeyspaceOptions } from "./keyspace.ts";
 export { UpgradeRequired } from "./types.ts";

@@ -44,7 +44,7 @@ export class Log {
   private entries: Entry[];
   private bytes = 0;
   private runs: Run[];
-  private readonly cacheBytesMax: number;
+  private cacheBytesMax: number;
   /**
    * The writes in flight, oldest first: `to` is the last index that the write carried *and that no
    * later write has carried again*. This is how each index remembers the write that last carried it:
@@ -71,6 +71,16 @@ export class Log {
     this.cacheBytesMax = options.cacheBytesMax;
     this.lastTerm = 0;
     this.noteLastTerm();
+  }
+
+  /** Another limit from the next `evict` on. */
+  limitMemory(bytesMax: number): void {
+    this.cacheBytesMax = bytesMax;
+  }
+
+  /** Bytes of the entries in memory. */
+  get memoryBytes(): number {
+    return this.bytes;
   }
 
   private noteLastTerm(): void {

@@ -80,6 +80,18 @@ export class Raft {
     return this.core.log.lastIndex;
   }
 
+  /** Bytes of the log's entries that are kept in memory. */
+  get memoryBytes(): number {
+    return this.core.log.memoryBytes;
+  }
+
+  /** Keeps at most so much of the durable and applied log in memory, from now on. */
+  limitMemory(bytesMax: number): void {
+    const { log, limits, applied } = this.core;
+    log.limitMemory(Math.min(bytesMax, limits.logCacheBytesMax));
+    log.evict(applied);
+  }
+
   get firstIndex(): number {
     return this.core.log.firstIndex;
   }

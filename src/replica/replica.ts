@@ -117,6 +117,16 @@ export class Replica {
     return this.applier.appliedTerm;
   }
 
+  /** Of its state, its history and the tail of its log. */
+  get memoryBytes(): number {
+    return this.machine.memoryBytes + this.raft.memoryBytes;
+  }
+
+  /** How much of the log's tail is kept in memory for followers that lag a little. */
+  limitTail(bytesMax: number): void {
+    this.raft.limitMemory(bytesMax);
+  }
+
   get commit(): number {
     return this.raft.commit;
   }

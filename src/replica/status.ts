@@ -21,7 +21,7 @@ export function statusOf(replica: Replica, raft: RaftStatus): ReplicaStatus {
     state: replica.check.condition,
     agreedIndex: replica.check.agreedIndex,
     logBytes: replica.log.bytesSinceSnapshot,
-    memoryBytes: replica.machine.memoryBytes,
+    memoryBytes: replica.memoryBytes,
   };
 }
 

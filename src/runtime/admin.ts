@@ -144,6 +144,7 @@ export class Admin {
       ephemeral: options.ephemeral,
       uptimeMs: Math.round(node.platform.clock.now() - node.startedMs),
       memoryBytes: options.residentBytes(),
+      memoryUsedBytes: node.memory.usedBytes,
       memoryBudgetBytes: options.memoryBudgetBytes,
       diskFreeBytes: await node.platform.disk.freeBytes(),
       clients: node.gate.clients,
@@ -178,6 +179,7 @@ export class Admin {
       suspect: status.suspect,
       state: status.state,
       agreedIndex: status.agreedIndex,
+      writesStopped: replica.isLeader && this.node.gate.refusesGrowth(replica.group),
       logBytes: status.logBytes,
       memoryBytes: status.memoryBytes,
     };
@@ -299,7 +301,7 @@ export class Admin {
       canLose: Math.max(0, votersUp - needed),
       ...fill,
       corrupt: best?.state === "corrupt",
-      writesStopped: false,
+      writesStopped: leading?.report.writesStopped ?? false,
     };
   }
 

@@ -126,6 +126,11 @@ export class ServerConnection {
     return this.requestBytes;
   }
 
+  /** Bytes of requests in flight, and of frames that the other side has not taken. */
+  get heldBytes(): number {
+    return this.requestBytes + this.carrier.bufferedBytes;
+  }
+
   get isClosed(): boolean {
     return this.closed;
   }

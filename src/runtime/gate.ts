@@ -1,5 +1,6 @@
 import { MalformedBytes, Reader, UnumError, Writer, isUnumError, limits, systemGroup } from "../base/index.ts";
 import type { GroupId } from "../base/index.ts";
+import { growsKeyspace } from "../machine/index.ts";
 import type { LeaseMachine } from "../machine/index.ts";
 import type { Clock } from "../ports/index.ts";
 import type { Replica } from "../replica/index.ts";
@@ -16,6 +17,10 @@ export interface GateHost {
   replica(group: GroupId): Replica | undefined;
   /** No room for entries: what is proposed now could not become durable here. */
   isDiskFull(): boolean;
+  /** The name of a voter of the group that has hardly any memory left. */
+  lowVoter(group: GroupId): string | undefined;
+  /** A command of so many bytes goes into a log here. */
+  grew(bytes: number): void;
   /** Passes the request on to the group's leader, or says why not. */
   forward(call: Call): void;
   /** Methods that are about the cluster rather than one group's log. */
@@ -138,9 +143,9 @@ export class Gate {
       this.elsewhere(call);
       return;
     }
-    if (this.host.isDiskFull()) {
-      this.counters.refused++;
-      call.fail(new UnumError("OUT_OF_SPACE", "The leader's disk is full; writes resume by themselves when there is room."));
+    const refusal = this.outOfSpace(group, body);
+    if (refusal !== undefined) {
+      call.fail(refusal);
       return;
     }
     // No connection takes more than it leaves to the others: with n that flood, each has an n+1th of the room, and so has whoever comes.
@@ -148,8 +153,32 @@ export class Gate {
       call.fail(new UnumError("OVERLOADED", "This connection has more bytes in flight than the group has room for."));
       return;
     }
+    this.host.grew(body.length);
     this.counters.commands++;
     replica.propose(body, call);
+  }
+
+  private outOfSpace(group: GroupId, command: Uint8Array): UnumError | undefined {
+    if (this.host.isDiskFull())
+      return new UnumError("OUT_OF_SPACE", "The leader's disk is full; writes resume by themselves when there is room.");
+    const low = this.host.lowVoter(group);
+    if (low === undefined || group === systemGroup || !growsKeyspace(command)) return undefined;
+    return new UnumError(
+      "OUT_OF_SPACE",
+      `The memory budget of ${low} is nearly used: delete or compact, or raise \`memory\`; growing writes resume by themselves.`,
+    );
+  }
+
+  /** Whether the group, led here, refuses growing writes now. */
+  refusesGrowth(group: GroupId): boolean {
+    return this.host.isDiskFull() || this.host.lowVoter(group) !== undefined;
+  }
+
+  /** Of requests in flight, and of answers that their readers have not taken. */
+  get bufferedBytes(): number {
+    let bytes = 0;
+    for (const connection of this.connections) bytes += connection.heldBytes;
+    return bytes;
   }
 
   private query(call: Call): void {

@@ -29,6 +29,8 @@ export class Keyspaces {
     const known = this.node.directory?.state?.keyspaces.get(name);
     if (known !== undefined) call.reply(groupBytes(known));
     else if (this.node.groups.get(systemGroup)?.isServing !== true) this.node.gate.elsewhere(call);
+    else if (create && this.node.gate.refusesGrowth(systemGroup))
+      call.fail(new UnumError("OUT_OF_SPACE", "No keyspace can be made: a disk or the memory of a node is nearly full."));
     else if (!create) call.fail(new UnumError("NOT_FOUND", `There is no keyspace "${name}".`));
     else {
       this.create(name).then(

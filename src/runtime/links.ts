@@ -22,6 +22,9 @@ export interface LinksOptions {
   readonly prng: Prng;
   readonly logger: Logger;
   hello(purpose: ConnectionPurpose): Hello;
+  /** How much of its memory this node has left, of 255: every frame of heartbeats says it. */
+  headroom(): number;
+  onHeadroom(node: NodeId, headroom: number): void;
   onMessage(from: NodeId, group: GroupId, message: Message): void;
   /** A frame between replicas beside raft: the comparison of their states. */
   onState(frame: Uint8Array): void;
@@ -132,7 +135,7 @@ export class Links {
     for (const [node, peer] of this.peers) {
       if (!peer.control.isOpen || now - peer.provenMs < pingEveryMs) continue;
       if (now - peer.provenMs < silenceMsMax) {
-        peer.control.send(encodeHeartbeats([]));
+        peer.control.send(encodeHeartbeats([], this.options.headroom()));
         continue;
       }
       for (const connection of [peer.control, peer.entries, peer.bulk]) connection.reset();
@@ -189,6 +192,14 @@ export class Links {
     return this.peers.get(to)?.bulk.bufferedBytes ?? 0;
   }
 
+  /** Of all connections that this node opened. */
+  get bufferedBytes(): number {
+    let bytes = 0;
+    for (const { bulk, control, entries } of this.peers.values())
+      bytes += bulk.bufferedBytes + control.bufferedBytes + entries.bufferedBytes;
+    return bytes;
+  }
+
   dialBulk(to: NodeId): void {
     this.peers.get(to)?.bulk.dial();
   }
@@ -199,7 +210,7 @@ export class Links {
 
   /** What the turn has to say leaves, before anything is applied. Heartbeats of all groups are one frame per node. */
   flush(): void {
-    for (const peer of this.withHeartbeats) peer.control.send(encodeHeartbeats(peer.heartbeats.splice(0)));
+    for (const peer of this.withHeartbeats) peer.control.send(encodeHeartbeats(peer.heartbeats.splice(0), this.options.headroom()));
     this.withHeartbeats.clear();
     for (const { control, entries } of this.peers.values()) {
       control.flush();
@@ -226,9 +237,10 @@ export class Links {
     try {
       switch (frame[0]) {
         case FrameType.heartbeats: {
-          const beats = decodeHeartbeats(frame);
-          if (beats.length === 0) carrier.send(encodeHeartbeats([]));
-          for (const beat of beats) {
+          const { headroom, heartbeats } = decodeHeartbeats(frame);
+          this.options.onHeadroom(node, headroom);
+          if (heartbeats.length === 0) carrier.send(encodeHeartbeats([], this.options.headroom()));
+          for (const beat of heartbeats) {
             // An answer: our heartbeats arrive, and its answers do.
             if (beat.response && peer !== undefined) peer.provenMs = peer.lastHeardMs;
             this.options.onMessage(node, beat.group, messageOf(beat));

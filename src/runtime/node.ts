@@ -28,6 +28,7 @@ import { Kickoff } from "./kickoff.ts";
 import { Leaders } from "./leaders.ts";
 import { Links } from "./links.ts";
 import { Membership } from "./membership.ts";
+import { Memory } from "./memory.ts";
 import { checkOptions, featureLevelOf } from "./options.ts";
 import type { NodeOptions } from "./options.ts";
 import { Neighbours } from "./neighbours.ts";
@@ -35,7 +36,7 @@ import { Router } from "./router.ts";
 import { Transfers } from "./transfers.ts";
 import { Vigil } from "./vigil.ts";
 import { Watches } from "./watches.ts";
-import { gateHostOf, machineFactoryOf, replicaHostOf } from "./wiring.ts";
+import { gateHostOf, machineFactoryOf, memoryOptionsOf, replicaHostOf } from "./wiring.ts";
 
 /** After a disk was full: how soon it is tried again. */
 const enterAgainMs = 1_000;
@@ -57,6 +58,7 @@ export class UnumNode {
   readonly watches: Watches;
   readonly router: Router;
   readonly transfers: Transfers;
+  readonly memory: Memory;
   readonly startedMs: number;
   /** Settles when the node has stopped; rejects with the reason when it was not asked to. */
   readonly closed: Promise<void>;
@@ -126,6 +128,7 @@ export class UnumNode {
       replicas: () => this.groups.all(),
       electionTimeoutMs: options.electionTicks * options.tickMs,
     });
+    this.memory = new Memory(memoryOptionsOf(this));
     this.neighbours = new Neighbours(this);
     this.watches = new Watches();
     this.router = new Router(this);
@@ -262,6 +265,8 @@ export class UnumNode {
         const { group, message } = decodeStateMessage(frame);
         this.groups.get(group)?.stateHeard(message);
       },
+      headroom: () => this.memory.headroom,
+      onHeadroom: (node, headroom) => this.memory.heard(node, headroom),
       onBulk: (from, frame, reply) => this.transfers.receive(from, frame, reply),
       onBulkAnswer: (from, frame) => this.transfers.answer(from, frame),
       onBroken: (node) => this.hints.onBroken(node),
@@ -371,6 +376,7 @@ export class UnumNode {
     this.ticker = this.platform.clock.after(this.options.tickMs, () => this.tick());
     try {
       this.vigil.look();
+      this.memory.measure();
       this.groups.tick();
       this.links.tick();
       this.neighbours.tick();

@@ -47,7 +47,10 @@ export interface NodeOptions {
   readonly featureLevel?: number | undefined;
   /** Time between two comparisons of a group's replicas; absent: the limit's. */
   readonly checkpointMs?: number | undefined;
+  /** What state, history, log tails and buffers may take together. */
   readonly memoryBudgetBytes: number;
+  /** Whether the language's own heap is nearly used. Default: never. */
+  readonly isHeapFull?: (() => boolean) | undefined;
   /** Resident memory of the process, for status. */
   readonly residentBytes: () => number;
   /** Sizes and times of storage that differ from its defaults: a simulated node has small segments. */

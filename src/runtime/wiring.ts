@@ -6,6 +6,7 @@ import type { Entry } from "../raft/index.ts";
 import type { Replica, ReplicaHost } from "../replica/index.ts";
 import { encodeStateMessage } from "../wire/index.ts";
 import type { GateHost } from "./gate.ts";
+import type { MemoryOptions } from "./memory.ts";
 import type { UnumNode } from "./node.ts";
 
 /** What the replicas of a node ask of it. */
@@ -66,9 +67,27 @@ export function gateHostOf(node: UnumNode): Omit<GateHost, "keyspace" | "admin" 
     clock: node.platform.clock,
     replica: (group) => node.groups.get(group),
     isDiskFull: () => node.storage.full,
+    lowVoter: (group) => {
+      const low = node.memory.lowVoter(group);
+      return low === undefined ? undefined : (node.directory?.members().get(low)?.name ?? low);
+    },
+    grew: (bytes) => node.memory.grew(bytes),
     forward: (call) => node.router.forward(call),
     watch: (call) => node.watch(call),
     leaderHint: (group) => node.announcements.hint(group),
     greeting: () => node.announcements.greeting(),
+  };
+}
+
+/** What counts against the node's memory budget. */
+export function memoryOptionsOf(node: UnumNode): MemoryOptions {
+  return {
+    clock: node.platform.clock,
+    budgetBytes: node.options.memoryBudgetBytes,
+    isHeapFull: node.options.isHeapFull ?? (() => false),
+    node: node.nodeId,
+    replicas: () => node.groups.all(),
+    bufferedBytes: () => node.gate.bufferedBytes + node.links.bufferedBytes + node.storage.queuedBytes,
+    nodeOf: (group, replica) => node.directory?.nodeOf(group, replica),
   };
 }

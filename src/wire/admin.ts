@@ -85,6 +85,8 @@ export interface ReplicaReport {
   readonly state: "unchecked" | "agreed" | "discarded" | "corrupt";
   /** The newest index at which a majority had this state; 0: none since it started. */
   readonly agreedIndex: number;
+  /** It leads, and refuses growing writes. */
+  readonly writesStopped: boolean;
   readonly logBytes: number;
   readonly memoryBytes: number;
 }
@@ -115,8 +117,10 @@ export interface NodeStatus {
   readonly insecure: boolean;
   readonly ephemeral: boolean;
   readonly uptimeMs: number;
-  /** Resident memory of the process, and the budget that state, history and buffers may use. */
+  /** Resident memory of the process. */
   readonly memoryBytes: number;
+  /** What counts against the budget: state, history, log tails and buffers. */
+  readonly memoryUsedBytes: number;
   readonly memoryBudgetBytes: number;
   readonly diskFreeBytes: number;
   readonly clients: number;
@@ -150,7 +154,7 @@ export interface GroupStatus {
   readonly maxBytes: number;
   /** Its replicas' states differ and none has a majority: writes are refused with CORRUPT. */
   readonly corrupt: boolean;
-  /** An operator stopped its growing writes. */
+  /** Its leader refuses growing writes: a disk or the memory of a voter is nearly full. */
   readonly writesStopped: boolean;
 }
 

@@ -209,7 +209,9 @@ describe("what is encoded reads back the same", () => {
   });
   it("heartbeats, alone and gathered", () => {
     const beats = fc.record({ group, ...envelope, commit: u64, context: u64, response: fc.boolean() });
-    roundTrip(fc.array(beats, { maxLength: 10 }), (list) => decodeHeartbeats(encodeHeartbeats(list)));
+    roundTrip(fc.record({ heartbeats: fc.array(beats, { maxLength: 10 }), headroom: fc.nat(255) }), ({ headroom, heartbeats }) =>
+      decodeHeartbeats(encodeHeartbeats(heartbeats, headroom)),
+    );
     const plain = messages.filter((message) => message.type === "heartbeat" || message.type === "heartbeat-response");
     roundTrip(plain, (message) => {
       const beat = heartbeatOf(groupId(3), message);

@@ -244,9 +244,9 @@ export function decodeGroupMessage(frame: Uint8Array, options: { readonly copy: 
 }
 
 /** Frame: [32][u32 count], then the heartbeats and answers of all groups between two nodes. */
-export function encodeHeartbeats(heartbeats: readonly Heartbeat[]): Uint8Array {
-  const writer = new Writer(5 + heartbeats.length * heartbeatBytes);
-  writer.u8(FrameType.heartbeats).u32(heartbeats.length);
+export function encodeHeartbeats(heartbeats: readonly Heartbeat[], headroom: number): Uint8Array {
+  const writer = new Writer(6 + heartbeats.length * heartbeatBytes);
+  writer.u8(FrameType.heartbeats).u8(headroom).u32(heartbeats.length);
   for (const beat of heartbeats) {
     writer
       .u8(beat.response ? 1 : 0)
@@ -258,9 +258,10 @@ export function encodeHeartbeats(heartbeats: readonly Heartbeat[]): Uint8Array {
   return writer.take();
 }
 
-export function decodeHeartbeats(frame: Uint8Array): Heartbeat[] {
+export function decodeHeartbeats(frame: Uint8Array): { readonly heartbeats: readonly Heartbeat[]; readonly headroom: number } {
   const reader = new Reader(frame);
   if (reader.u8() !== FrameType.heartbeats) throw new MalformedBytes("no heartbeats");
+  const headroom = reader.u8();
   const count = reader.u32();
   if (count * heartbeatBytes !== reader.remaining) throw new MalformedBytes(`${count} heartbeats in ${reader.remaining} bytes`);
   const heartbeats: Heartbeat[] = [];
@@ -273,7 +274,7 @@ export function decodeHeartbeats(frame: Uint8Array): Heartbeat[] {
     const commit = reader.u64();
     heartbeats.push({ group, from, to, term, commit, context: reader.u64(), response });
   }
-  return heartbeats;
+  return { heartbeats, headroom };
 }
 
 /** A heartbeat or its answer in the form that travels with those of other groups; undefined for any other message. */

@@ -1,8 +1,10 @@
 import { afterEach, expect, it } from "vitest";
 import { Writer } from "../../src/base/index.ts";
-import { decodeReply, encodePut } from "../../src/machine/index.ts";
+import { commandBytes, decodeReply, encodePut } from "../../src/machine/index.ts";
 import { Method } from "../../src/wire/index.ts";
 import { ProcessCluster } from "../support/cluster.ts";
+import { unum } from "../support/command.ts";
+import { eventually } from "../support/load.ts";
 import { RawConnection } from "../support/raw.ts";
 
 const MiB = 1024 * 1024;
@@ -80,4 +82,50 @@ it("three clients that flood get OVERLOADED, memory stays bounded, others are se
   expect(cluster.nodes.every((node) => node.isRunning)).toBe(true);
   await handle.kv.put("polite", "afterwards");
   expect((await handle.nodeStatus()).operations.refused).toBeGreaterThan(0);
+});
+
+it("a small memory budget: puts get OUT_OF_SPACE, reads and deletes go on, and after a compaction puts are taken again", async () => {
+  cluster = await ProcessCluster.start({ nodes: 3, arguments: ["--memory", "96MiB"] });
+  const handle = await cluster.connect();
+  const value = "x".repeat(1 * MiB);
+  let written = 0;
+  const refusals: unknown[] = [];
+  // The first refusal may lift again when buffers have drained: three in a row mean that it is full.
+  while (refusals.length < 3 && written < 300) {
+    try {
+      await handle.kv.put(`k/${written}`, value);
+      written++;
+      refusals.length = 0;
+    } catch (error) {
+      refusals.push(error);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+  expect(refusals[0]).toMatchObject({ code: "OUT_OF_SPACE", outcome: "not-applied", retry: "safe" });
+  expect(written).toBeGreaterThan(40);
+  const status = await handle.status();
+  expect(status.groups.find((group) => group.name === "default")?.writesStopped).toBe(true);
+  for (const { report } of status.members) {
+    expect(report?.memoryBudgetBytes).toBe(96 * MiB);
+    expect(report?.memoryUsedBytes).toBeLessThan(96 * MiB);
+  }
+  const told = await unum("status", "--endpoint", cluster.nodes.map((node) => node.address).join(","));
+  expect([told.code, told.err]).toEqual([0, expect.stringContaining("default refuses growing writes")]);
+
+  expect((await handle.kv.get("k/0"))?.value).toBe(value);
+  expect((await handle.kv.delete({ prefix: "k/" })).deleted).toBe(written);
+  const { revision } = await handle.kv.delete("test/started");
+  const leader = await RawConnection.greet((await cluster.leader()).address);
+  const compacted = await leader.request(Method.propose, 1, commandBytes({ kind: "compact", revision }));
+  expect(compacted.ok && decodeReply(compacted.body).ok).toBe(true);
+  leader.close();
+  await eventually("puts are taken again", async () => {
+    try {
+      await handle.kv.put("after", 1);
+      return true;
+    } catch (error) {
+      expect(error).toMatchObject({ code: "OUT_OF_SPACE" });
+      return false;
+    }
+  });
 });

@@ -47,6 +47,7 @@ export class KvState {
   revision = 1;
   /** Of the live entries, overhead included: what `maxBytes` bounds. */
   liveBytes = 0;
+  private liveKeyBytes = 0;
   readonly settings: KvSettings;
   /** Of the live entries. */
   readonly hash: Hash = new Hash();
@@ -62,8 +63,8 @@ export class KvState {
 
   get memoryBytes(): number {
     const keys = this.live.size + this.dead.size;
-    // A key is a string of the JavaScript heap and a place in a tree, about 64 bytes with a short key.
-    return this.records.memoryBytes + keys * 64 + (this.history.end - this.history.start) * 4;
+    // A key is a string of the JavaScript heap and a place in a tree, about 64 bytes without the key's own.
+    return this.records.memoryBytes + keys * 64 + this.liveKeyBytes + (this.history.end - this.history.start) * 4;
   }
 
   /** The revision that writes make now. */
@@ -139,6 +140,7 @@ export class KvState {
   private nowLive(key: string, handle: number): void {
     const { records } = this;
     this.hash.add(records.hashLow(handle), records.hashHigh(handle));
+    this.liveKeyBytes += key.length;
     this.liveBytes += this.entryBytes(key, records.valueLength(handle));
     const low = records.leaseLow(handle);
     const high = records.leaseHigh(handle);
@@ -149,6 +151,7 @@ export class KvState {
   private unwritten(key: string, handle: number, nextLow: number, nextHigh: number): void {
     const { records } = this;
     this.hash.subtract(records.hashLow(handle), records.hashHigh(handle));
+    this.liveKeyBytes -= key.length;
     this.liveBytes -= this.entryBytes(key, records.valueLength(handle));
     const low = records.leaseLow(handle);
     const high = records.leaseHigh(handle);
