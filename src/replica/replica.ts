@@ -117,12 +117,11 @@ export class Replica {
     return this.applier.appliedTerm;
   }
 
-  /** Of its state, its history and the tail of its log. */
+  /** Of its state, its history and the log's tail, which `limitTail` bounds. */
   get memoryBytes(): number {
     return this.machine.memoryBytes + this.raft.memoryBytes;
   }
 
-  /** How much of the log's tail is kept in memory for followers that lag a little. */
   limitTail(bytesMax: number): void {
     this.raft.limitMemory(bytesMax);
   }
