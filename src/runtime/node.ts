@@ -4,7 +4,6 @@ import { DiskError, formatAddress } from "../ports/index.ts";
 import type { Platform, Timer } from "../ports/index.ts";
 import type { Replica } from "../replica/index.ts";
 import type { Storage } from "../storage/index.ts";
-import { decodeStateMessage } from "../wire/index.ts";
 import type { Carrier } from "../wire/index.ts";
 import { Admin } from "./admin.ts";
 import { Announcements } from "./announcements.ts";
@@ -36,7 +35,7 @@ import { Router } from "./router.ts";
 import { Transfers } from "./transfers.ts";
 import { Vigil } from "./vigil.ts";
 import { Watches } from "./watches.ts";
-import { gateHostOf, machineFactoryOf, memoryOptionsOf, replicaHostOf } from "./wiring.ts";
+import { gateHostOf, linksOptionsOf, machineFactoryOf, memoryOptionsOf, replicaHostOf } from "./wiring.ts";
 
 /** After a disk was full: how soon it is tried again. */
 const enterAgainMs = 1_000;
@@ -59,13 +58,14 @@ export class UnumNode {
   readonly router: Router;
   readonly transfers: Transfers;
   readonly memory: Memory;
+  readonly hints: Hints;
+  readonly neighbours: Neighbours;
   readonly startedMs: number;
   /** Settles when the node has stopped; rejects with the reason when it was not asked to. */
   readonly closed: Promise<void>;
   directory: Directory | undefined;
   address = "";
   private readonly entrance: Entrance;
-  private readonly hints: Hints;
   private readonly admin: Admin;
   private readonly backups: Backups;
   readonly controller: Controller;
@@ -73,7 +73,6 @@ export class UnumNode {
   readonly announcements: Announcements;
   private readonly keyspaces: Keyspaces;
   private readonly vigil: Vigil;
-  private readonly neighbours: Neighbours;
   private readonly kickoff: Kickoff;
   private readonly joins: Joins;
   private readonly lock: { release(): Promise<void> };
@@ -115,7 +114,7 @@ export class UnumNode {
       isConnected: (node) => this.links.isConnected(node),
       followersOf: (node) => this.followersOf(node),
     });
-    this.links = this.makeLinks();
+    this.links = new Links({ ...this.context(), ...linksOptionsOf(this), onRemoved: () => this.removed() });
     this.transfers = new Transfers({
       ...this.context(),
       replica: (group) => this.groups.get(group),
@@ -248,34 +247,6 @@ export class UnumNode {
 
   get isStopping(): boolean {
     return this.stopping !== undefined;
-  }
-
-  private makeLinks(): Links {
-    return new Links({
-      ...this.context(),
-      streams: this.platform.streams,
-      hello: (purpose) => this.introduction.hello(purpose),
-      onMessage: (from, group, message) => {
-        const replica = this.groups.get(group);
-        if (replica === undefined) return;
-        this.neighbours.heard(group, message.from, from);
-        replica.step(message);
-      },
-      onState: (frame) => {
-        const { group, message } = decodeStateMessage(frame);
-        this.groups.get(group)?.stateHeard(message);
-      },
-      headroom: () => this.memory.headroom,
-      onHeadroom: (node, headroom) => this.memory.heard(node, headroom),
-      onBulk: (from, frame, reply) => this.transfers.receive(from, frame, reply),
-      onBulkAnswer: (from, frame) => this.transfers.answer(from, frame),
-      onBroken: (node) => this.hints.onBroken(node),
-      onLost: (node) => this.hints.onLost(node),
-      onBack: (node) => this.hints.onBack(node),
-      onSilent: (node) => this.router.drop(node),
-      onMet: (node, address) => this.neighbours.met(node, address),
-      onRemoved: () => this.removed(),
-    });
   }
 
   watch(call: Call): void {

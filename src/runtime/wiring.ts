@@ -4,8 +4,9 @@ import { keyspaceFactory, systemFactory } from "../machine/index.ts";
 import type { MachineFactory } from "../machine/index.ts";
 import type { Entry } from "../raft/index.ts";
 import type { Replica, ReplicaHost } from "../replica/index.ts";
-import { encodeStateMessage } from "../wire/index.ts";
+import { decodeStateMessage, encodeStateMessage } from "../wire/index.ts";
 import type { GateHost } from "./gate.ts";
+import type { LinksOptions } from "./links.ts";
 import type { MemoryOptions } from "./memory.ts";
 import type { UnumNode } from "./node.ts";
 
@@ -89,5 +90,32 @@ export function memoryOptionsOf(node: UnumNode): MemoryOptions {
     replicas: () => node.groups.all(),
     bufferedBytes: () => node.gate.bufferedBytes + node.links.bufferedBytes + node.storage.queuedBytes,
     nodeOf: (group, replica) => node.directory?.nodeOf(group, replica),
+  };
+}
+
+/** What the connections to other nodes bring. */
+export function linksOptionsOf(node: UnumNode): Omit<LinksOptions, "clock" | "logger" | "prng" | "onRemoved"> {
+  return {
+    streams: node.platform.streams,
+    hello: (purpose) => node.introduction.hello(purpose),
+    onMessage: (from, group, message) => {
+      const replica = node.groups.get(group);
+      if (replica === undefined) return;
+      node.neighbours.heard(group, message.from, from);
+      replica.step(message);
+    },
+    onState: (frame) => {
+      const { group, message } = decodeStateMessage(frame);
+      node.groups.get(group)?.stateHeard(message);
+    },
+    headroom: () => node.memory.headroom,
+    onHeadroom: (from, headroom) => node.memory.heard(from, headroom),
+    onBulk: (from, frame, reply) => node.transfers.receive(from, frame, reply),
+    onBulkAnswer: (from, frame) => node.transfers.answer(from, frame),
+    onBroken: (peer) => node.hints.onBroken(peer),
+    onLost: (peer) => node.hints.onLost(peer),
+    onBack: (peer) => node.hints.onBack(peer),
+    onSilent: (peer) => node.router.drop(peer),
+    onMet: (peer, address) => node.neighbours.met(peer, address),
   };
 }
