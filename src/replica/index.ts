@@ -1,4 +1,3 @@
 export { Replica } from "./replica.ts";
 export { loadMachine } from "./snapshots.ts";
-export type { ReplicaOptions } from "./replica.ts";
-export type { ReadWaiter, ReplicaHost, ReplicaStatus, Waiter } from "./types.ts";
+export type { ReadWaiter, ReplicaHost, ReplicaOptions, ReplicaStatus, Waiter } from "./types.ts";

@@ -1,7 +1,7 @@
 import { UnumError, limits, noReplica } from "../base/index.ts";
-import type { GroupId, Prng, ReplicaId } from "../base/index.ts";
+import type { GroupId, ReplicaId } from "../base/index.ts";
 import { readEntry } from "../machine/index.ts";
-import type { LeaderTime, Machine, MachineFactory, WatchableMachine } from "../machine/index.ts";
+import type { LeaderTime, Machine, WatchableMachine } from "../machine/index.ts";
 import { EntryKind, decodeConfiguration } from "../raft/index.ts";
 import type { Configuration, ConfigurationChange, Entry, Message, ProposeResult, Raft, Ready, Role, SnapshotMeta } from "../raft/index.ts";
 import type { GroupLog, SnapshotFile } from "../storage/index.ts";
@@ -16,20 +16,7 @@ import { olderConfigurations, recoveredRaft, type OlderConfiguration } from "./r
 import { Snapshots, loadMachine, releasable } from "./snapshots.ts";
 import { StateCheck } from "./state-check.ts";
 import { mostAdvanced, statusOf } from "./status.ts";
-import type { ReadWaiter, ReplicaHost, ReplicaStatus, Waiter } from "./types.ts";
-
-export interface ReplicaOptions {
-  readonly group: GroupId;
-  readonly log: GroupLog;
-  readonly factory: MachineFactory;
-  readonly host: ReplicaHost;
-  readonly prng: Prng;
-  readonly electionTicks: number;
-  /** Log bytes after which a snapshot is due; the last snapshot's size when that is larger. */
-  readonly snapshotLogBytes?: number;
-  /** Time between two comparisons of the replicas' states. */
-  readonly checkpointMs?: number;
-}
+import type { ReadWaiter, ReplicaHost, ReplicaOptions, ReplicaStatus, Waiter } from "./types.ts";
 
 /** A replica that should not lead waits so many times as long before it stands for election. */
 const reluctance = 3;
@@ -122,6 +109,7 @@ export class Replica {
     return this.machine.memoryBytes + this.raft.memoryBytes;
   }
 
+  /** How much of the log's tail is kept in memory, for followers that lag a little. */
   limitTail(bytesMax: number): void {
     this.raft.limitMemory(bytesMax);
   }

@@ -1,7 +1,8 @@
-import type { GroupId, ReplicaId, UnumError } from "../base/index.ts";
+import type { GroupId, Prng, ReplicaId, UnumError } from "../base/index.ts";
+import type { MachineFactory } from "../machine/index.ts";
 import type { Clock, Logger } from "../ports/index.ts";
 import type { Configuration, Entry, Message } from "../raft/index.ts";
-import type { SnapshotFile } from "../storage/index.ts";
+import type { GroupLog, SnapshotFile } from "../storage/index.ts";
 import type { StateMessage } from "../wire/index.ts";
 import type { Replica } from "./replica.ts";
 
@@ -71,4 +72,17 @@ export interface ReplicaStatus {
   readonly agreedIndex: number;
   readonly logBytes: number;
   readonly memoryBytes: number;
+}
+
+export interface ReplicaOptions {
+  readonly group: GroupId;
+  readonly log: GroupLog;
+  readonly factory: MachineFactory;
+  readonly host: ReplicaHost;
+  readonly prng: Prng;
+  readonly electionTicks: number;
+  /** Log bytes after which a snapshot is due; the last snapshot's size when that is larger. */
+  readonly snapshotLogBytes?: number;
+  /** Time between two comparisons of the replicas' states. */
+  readonly checkpointMs?: number;
 }
