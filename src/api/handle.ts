@@ -1,4 +1,4 @@
-import { UnumError, defaultGroup, systemGroup } from "../base/index.ts";
+import { UnumError, defaultGroup, defaultKeyspaceName, systemGroup } from "../base/index.ts";
 import type { LeaderTransfer, MemberStatus, NodeStatus } from "../wire/index.ts";
 import { askAdmin } from "./admin.ts";
 import { readBackup } from "./backup.ts";
@@ -9,7 +9,7 @@ import { expectResult } from "./client/replies.ts";
 import { asError, retryDelayMs } from "./client/retry.ts";
 import { sleep } from "./client/sleep.ts";
 import type { Duration } from "./duration.ts";
-import { Keyspace, defaultKeyspaceName } from "./kv/keyspace.ts";
+import { Keyspace } from "./kv/keyspace.ts";
 import { openKv } from "./kv/kv.ts";
 import { listSchedules, openSchedule } from "./schedule/index.ts";
 import type { Schedule, ScheduleOptions, ScheduleStatus, Tick } from "./schedule/index.ts";

@@ -21,6 +21,8 @@ export type ReplicaId = Branded<number, "ReplicaId">;
 
 export const systemGroup: GroupId = 0 as GroupId;
 export const defaultGroup: GroupId = 1 as GroupId;
+/** The keyspace of `defaultGroup`. */
+export const defaultKeyspaceName = "default";
 export const noReplica: ReplicaId = 0 as ReplicaId;
 
 const hex16 = /^[0-9a-f]{16}$/;

@@ -20,7 +20,7 @@ export type { Describable } from "./describe.ts";
 export { UnumError, errorTable, isErrorCode, isUnumError } from "./errors.ts";
 export type { ErrorCode, Outcome, Retry, UnumErrorOptions } from "./errors.ts";
 export { hexDecode, hexEncode } from "./hex.ts";
-export { defaultGroup, groupId, hexId, isNodeId, noReplica, replicaId, systemGroup } from "./ids.ts";
+export { defaultGroup, defaultKeyspaceName, groupId, hexId, isNodeId, noReplica, replicaId, systemGroup } from "./ids.ts";
 export type { ClusterId, GroupId, NodeId, ReplicaId } from "./ids.ts";
 export { limits } from "./limits.ts";
 export {

@@ -1,4 +1,4 @@
-import { Prng, UnumError, hexEncode, hexId, systemGroup } from "../base/index.ts";
+import { Prng, UnumError, defaultKeyspaceName, hexEncode, hexId, systemGroup } from "../base/index.ts";
 import type { ClusterId, GroupId, NodeId, ReplicaId } from "../base/index.ts";
 import {
   decodeReply,
@@ -222,9 +222,9 @@ async function writeDirectory(
   };
   tell({ kind: "bootstrap", cluster, initialVoters: [replica], nodes: [{ ...member, replica }] });
   // The default keyspace is group 1 whatever the order in the backup.
-  const ordered = [...keyspaces].sort((a, b) => Number(b.name === "default") - Number(a.name === "default"));
-  const withDefault = ordered[0]?.name === "default";
-  if (!withDefault) ordered.unshift({ name: "default", wanted: wantedDefault });
+  const ordered = [...keyspaces].sort((a, b) => Number(b.name === defaultKeyspaceName) - Number(a.name === defaultKeyspaceName));
+  const withDefault = ordered[0]?.name === defaultKeyspaceName;
+  if (!withDefault) ordered.unshift({ name: defaultKeyspaceName, wanted: wantedDefault });
   for (const { name, wanted } of ordered) tell({ kind: "create-keyspace", name, wanted, nodes: [node] });
   const storage = await open(platform);
   const reports: RestoreReport["keyspaces"][number][] = [];

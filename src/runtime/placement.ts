@@ -1,4 +1,4 @@
-import { UnumError, defaultGroup, systemGroup } from "../base/index.ts";
+import { UnumError, defaultGroup, defaultKeyspaceName, systemGroup } from "../base/index.ts";
 import type { GroupId, NodeId } from "../base/index.ts";
 import { decodeReply, noEnvelope, systemCommandBytes } from "../machine/index.ts";
 import type { SystemCommand, SystemGroup, SystemNode, SystemState } from "../machine/index.ts";
@@ -57,7 +57,7 @@ export class Placement {
     if (!state.groups.has(defaultGroup)) {
       return {
         kind: "create-keyspace",
-        name: "default",
+        name: defaultKeyspaceName,
         wanted: this.node.options.replicas,
         nodes: this.choose(state, this.node.options.replicas, []),
       };

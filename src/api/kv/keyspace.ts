@@ -7,7 +7,6 @@ import type { Decode } from "../client/call.ts";
 import type { Client } from "../client/client.ts";
 import type { CallOptions, ReadOptions } from "../types.ts";
 
-export const defaultKeyspaceName = "default";
 const nameCharactersMax = 128;
 
 /**

@@ -1,4 +1,4 @@
-import { MalformedBytes, Writer, defaultGroup, limits, systemGroup, unreachable } from "../../base/index.ts";
+import { MalformedBytes, Writer, defaultGroup, defaultKeyspaceName, limits, systemGroup, unreachable } from "../../base/index.ts";
 import type { ClusterId, GroupId, NodeId, Reader, ReplicaId } from "../../base/index.ts";
 import { refusal } from "../refusal.ts";
 import type { Refusal } from "../refusal.ts";
@@ -19,7 +19,7 @@ export class MutableSystemState implements SystemState {
   readonly removed = new Set<NodeId>();
   readonly groups = new Map<GroupId, SystemGroup>();
   readonly keyspaces = new Map<string, GroupId>();
-  private nextGroup: number = defaultGroup;
+  private nextGroup: number = defaultGroup + 1;
 
   /** Undefined: applied, or it had been before. */
   apply(command: SystemCommand): Refusal | undefined {
@@ -146,7 +146,7 @@ export class MutableSystemState implements SystemState {
     const strange = this.cannotHold(command.nodes);
     if (strange !== undefined) return strange;
     if (this.groups.size >= limits.groupsMax) return refusal("OVERLOADED", `there are ${limits.groupsMax} groups, which is the limit`);
-    const group = this.nextGroup++ as GroupId;
+    const group = this.takeGroup(command.name);
     const replicas = command.nodes.map((node, index) => ({ replica: (index + 1) as ReplicaId, node }));
     // An even number of voters tolerates no more failures than one less: the last copy begins as a learner.
     const voters = replicas.length % 2 === 1 ? replicas : replicas.slice(0, -1);
@@ -163,6 +163,11 @@ export class MutableSystemState implements SystemState {
     this.keyspaces.set(command.name, group);
     this.version++;
     return undefined;
+  }
+
+  /** The default keyspace's group is known without asking, so nobody else's keyspace ever has it, even one that is asked for first. */
+  private takeGroup(name: string): GroupId {
+    return name === defaultKeyspaceName ? defaultGroup : (this.nextGroup++ as GroupId);
   }
 
   private setReplicas(command: Of<"set-replicas">): Refusal | undefined {
