@@ -1,6 +1,6 @@
 import type { FaultKind } from "./fault.ts";
 import { isProfile, nemesisNames, profileNames } from "./profile.ts";
-import { workloadNames } from "./workload.ts";
+import { workloadNames } from "./workloads/index.ts";
 
 export interface SimArguments {
   readonly first: number;

@@ -1,12 +1,12 @@
 import { crc32, defaultGroup, isUnumError, systemGroup } from "../base/index.ts";
-import type { Prng, UnumError } from "../base/index.ts";
+import type { GroupId, Prng, UnumError } from "../base/index.ts";
 import type { Logger, Platform } from "../ports/index.ts";
 import type { Configuration } from "../raft/index.ts";
 import type { Replica } from "../replica/index.ts";
 import { UnumNode } from "../runtime/index.ts";
 import type { NodeObserver, NodeOptions } from "../runtime/index.ts";
 import type { StorageSettings } from "../storage/index.ts";
-import type { Agreement } from "./check/index.ts";
+import type { Agreement, WirePromises } from "./check/index.ts";
 import { SimDisk } from "./disk.ts";
 import type { CrashFate } from "./disk.ts";
 import type { Target } from "./fault.ts";
@@ -44,6 +44,7 @@ export interface ClusterOptions {
   readonly plan: Plan;
   readonly agreement: Agreement;
   readonly witness: Witness;
+  readonly promises?: WirePromises;
   /** Something happened that must never happen. */
   readonly violation: (text: string) => void;
   /** A node has started: its process goes on with what else it does. */
@@ -232,12 +233,13 @@ export class Cluster {
   }
 
   private observer(member: Member): NodeObserver {
-    const { agreement, violation, witness } = this.options;
-    const { name } = member;
+    const { agreement, promises, violation, witness } = this.options;
+    const { machine, name } = member;
     return {
       began: (replica) => {
         member.owned.add(`${replica.group}/${replica.id}`);
         witness.began(name, replica);
+        promises?.restarted(`${name} ${machine.host.life}`, replica.group, replica.id, replica.raftStatus());
         agreement.began(name, replica.group, replica.applied);
         if (replica.applied > 0) agreement.state(name, replica.group, replica.applied, replica.machine.hash());
       },
@@ -251,7 +253,7 @@ export class Cluster {
         });
       },
       changed: (replica) => {
-        if (replica.isLeader) agreement.leads(name, replica.group, replica.term);
+        if (replica.isLeader) agreement.leads(name, replica.group, replica.term, this.world.scheduler.nowMs);
       },
       discarded: (replica) =>
         this.options.discarded === undefined
@@ -318,6 +320,13 @@ export class Cluster {
       member.disk.heal();
       this.revive(member);
     }
+  }
+
+  /** Every group that some node has a replica of; the two that there always are, even when nobody has. */
+  groups(): GroupId[] {
+    const found = new Set<GroupId>([systemGroup, defaultGroup]);
+    for (const member of this.live()) for (const replica of member.node?.groups.all() ?? []) found.add(replica.group);
+    return [...found].sort((a, b) => a - b);
   }
 
   /** Replicas of `group` on members that shall have one, with how far each is. */

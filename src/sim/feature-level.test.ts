@@ -23,7 +23,7 @@ class Fleet {
     this.cluster = new Cluster(this.world, {
       plan: { ...drawPlan(new Prng(seed), "calm"), nodes: builds.length, snapshotLogBytes },
       agreement: new Agreement(),
-      witness: new Witness(violation),
+      witness: new Witness({ violation }),
       violation,
       special: ({ name }) => ({ featureLevel: this.builds.get(name) ?? 1, checkpointMs: 500 }),
     });

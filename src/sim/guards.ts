@@ -88,6 +88,8 @@ class Replacements {
 export function installGuards(onRefused: (what: string) => void = () => undefined): () => void {
   const root = globalThis as unknown as Record<string, Members | undefined>;
   if ((root as { setTimeout?: { name?: string } }).setTimeout?.name === "refused") throw new Error("one simulation runs at a time");
+  // What prints is loaded on first use, and would keep what it then finds for ever.
+  for (const name of ["stdout", "stderr"]) void root["process"]?.[name];
   const replacements = new Replacements();
   const refuse = (what: string) =>
     // Not an arrow function: some of these are called with `new`.

@@ -91,6 +91,9 @@ function lost(job: Job, error: unknown): SeedResult {
     revisions: 0,
     faults: new Map(),
     undecided: 0,
+    mix: [],
+    steps: [],
+    illegal: [],
     violations: [`the run did not end: ${error instanceof Error ? error.message : String(error)}`],
   };
 }

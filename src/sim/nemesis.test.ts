@@ -5,7 +5,7 @@ import { describeFault } from "./fault.ts";
 import { drawPlan } from "./nemesis.ts";
 import { isProfile, nemesisNames, profileNames, profiles } from "./profile.ts";
 import { replayLine } from "./report.ts";
-import { workloadNames } from "./workload.ts";
+import { workloadNames } from "./workloads/index.ts";
 
 const plans = Array.from({ length: 300 }, (_, seed) => drawPlan(new Prng(seed)));
 
@@ -48,9 +48,9 @@ describe("a plan", () => {
 describe("a narrowed plan", () => {
   it("has the named faults and workloads, each in every seed's draw", () => {
     for (let seed = 0; seed < 50; seed++) {
-      const plan = drawPlan(new Prng(seed), "calm", { nemeses: ["reset"], workloads: ["kv"] });
+      const plan = drawPlan(new Prng(seed), "calm", { nemeses: ["reset"], workloads: ["bank"] });
       expect(new Set(plan.faults.map(({ fault }) => fault.kind))).toEqual(new Set(["reset"]));
-      expect(plan.workloads).toEqual(["kv"]);
+      expect(plan.workloads).toEqual(["bank"]);
     }
   });
 
@@ -62,8 +62,8 @@ describe("a narrowed plan", () => {
   it("is replayed by a line that narrows it again", () => {
     const plan = drawPlan(new Prng(1), "network");
     expect(replayLine({ seed: 1, plan, narrowing: {} }, "")).toBe("npm run sim -- --seed 1 --profile network --trace");
-    expect(replayLine({ seed: 1, plan, narrowing: { nemeses: ["clog", "reset"], workloads: ["kv"] } }, "abc")).toBe(
-      "git checkout abc && npm run sim -- --seed 1 --profile network --nemesis clog,reset --workload kv --trace",
+    expect(replayLine({ seed: 1, plan, narrowing: { nemeses: ["clog", "reset"], workloads: ["bank"] } }, "abc")).toBe(
+      "git checkout abc && npm run sim -- --seed 1 --profile network --nemesis clog,reset --workload bank --trace",
     );
   });
 });
@@ -96,10 +96,10 @@ describe("the command line", () => {
       profile: "network",
       checkDeterminism: true,
     });
-    expect(readArguments(["--nemesis", "reset,clog", "--workload", "kv"])).toEqual({
+    expect(readArguments(["--nemesis", "reset,clog", "--workload", "bank"])).toEqual({
       ...defaults,
       nemeses: ["clog", "reset"],
-      workloads: ["kv"],
+      workloads: ["bank"],
     });
   });
 

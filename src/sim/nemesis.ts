@@ -2,7 +2,7 @@ import { unreachable } from "../base/index.ts";
 import type { Prng } from "../base/index.ts";
 import type { Fault, FaultKind, Target } from "./fault.ts";
 import { calm, profiles } from "./profile.ts";
-import { workloadNames } from "./workload.ts";
+import { workloadNames } from "./workloads/index.ts";
 
 export interface PlannedFault {
   readonly atMs: number;
@@ -18,6 +18,8 @@ export interface Plan {
   readonly workloads: readonly string[];
   /** Whether enough replicas keep all that they stored. Beyond that the cluster may stop, and must say so. */
   readonly budget: "kept" | "beyond";
+  /** Steps of clients that are left out, by name; of a plan that was drawn: none. */
+  readonly leftOut: readonly string[];
   /** How long faults go on. */
   readonly faultMs: number;
   readonly faults: readonly PlannedFault[];
@@ -52,6 +54,7 @@ export function drawPlan(prng: Prng, profile = "swarm", narrowing: Narrowing = {
     faultMs: Math.max(drawnMs, ...pausesMs),
     faults,
     workloads: narrowing.workloads ?? chooseSome(prng.fork("workloads"), workloads.length === 0 ? workloadNames : workloads),
+    leftOut: [],
     nodes: prng.pick([3, 3, 3, 3, 5, 5, 1]),
     clients: prng.between(2, 4),
     snapshotLogBytes: prng.pick([8, 32, 128, 65_536]) * 1024,
@@ -65,8 +68,7 @@ function leaveOut(prng: Prng, kinds: readonly FaultKind[]): FaultKind[] {
 }
 
 function chooseSome(prng: Prng, names: readonly string[]): string[] {
-  const chosen = names.filter(() => prng.chance(1, 2));
-  return chosen.length > 0 ? chosen : [prng.pick(names)];
+  return prng.shuffle(names).slice(0, prng.pick([1, 2, 2, 3]));
 }
 
 /** One fault after the other, each with chance of its own, so that taking one away changes no other. */

@@ -71,6 +71,9 @@ export class SimNetwork implements Describable {
   private readonly hosts = new Map<string, SimStreams>();
   private readonly links = new Map<string, Link>();
 
+  /** Told of everything that a node writes to another, as it leaves. */
+  tap: ((bytes: Uint8Array) => void) | undefined;
+
   constructor(scheduler: Scheduler, prng: Prng, options: NetworkOptions = {}) {
     const { giveUpMs, windowBytes, ...link } = options;
     this.scheduler = scheduler;

@@ -1,4 +1,5 @@
 import type { SeedResult } from "./seed.ts";
+import { describeMix } from "./workloads/index.ts";
 
 /** One run in a line, and what was wrong with it below. */
 export function describeResult(result: SeedResult): string {
@@ -8,7 +9,11 @@ export function describeResult(result: SeedResult): string {
     `seed ${seed} ${violations.length === 0 ? "passed" : "FAILED"}: ${hash}, ${(virtualMs / 1000).toFixed(1)} s in ${events} events, ` +
     `${ok} ok, ${notApplied} refused, ${unknown} unknown, ${revisions} revisions, ${entries} entries, ${elections} elections` +
     `${undecided === 0 ? "" : `, ${undecided} keys undecided`}; ${hits === "" ? "no faults" : hits}`;
-  return [line, ...violations.map((text) => `  ${text.replaceAll("\n", "\n  ")}`)].join("\n");
+  return [
+    line,
+    ...result.mix.map((mix) => `  ${describeMix(mix)}`),
+    ...violations.map((text) => `  ${text.replaceAll("\n", "\n  ")}`),
+  ].join("\n");
 }
 
 /** The command that runs the seed again. `commit`: at which source; "" when it is not known. */

@@ -22,7 +22,7 @@ describe("the seed loop", () => {
 
   it("says what failed and how to see it again", async () => {
     const result = { ...(await runSeed(3, { profile: "calm" })), violations: ["1.0 ms: lost: something\nmore"] };
-    expect(describeResult(result)).toMatch(/^seed 3 FAILED: [0-9a-f]{16}, .*\n {2}1\.0 ms: lost: something\n {2}more$/);
+    expect(describeResult(result)).toMatch(/^seed 3 FAILED: [0-9a-f]{16}, .*\n(?: {2}[a-z].*\n)+ {2}1\.0 ms: lost: something\n {2}more$/);
     expect(replayLine(result, "abc123")).toBe("git checkout abc123 && npm run sim -- --seed 3 --profile calm --trace");
     expect(describeTotals([result], 1000)).toMatch(/^1 seeds, 1 failed \(3\): /);
   });

@@ -1,21 +1,24 @@
-import { Prng, UnumError, defaultGroup, isUnumError, systemGroup } from "../base/index.ts";
-import { openHandle, text } from "../api/index.ts";
+import { Prng, UnumError, isUnumError } from "../base/index.ts";
+import { openHandle } from "../api/index.ts";
 import type { UnumHandle } from "../api/index.ts";
 import { StreamCarrier } from "../wire/index.ts";
 import { parseAddress, silentLogger } from "../ports/index.ts";
-import { Agreement, checkDurability, checkRegisters, checkRevisions, checkWatches } from "./check/index.ts";
-import type { Chronicle, FinalRead } from "./check/index.ts";
+import { Agreement, WirePromises } from "./check/index.ts";
+import type { IllegalKey } from "./check/index.ts";
 import { Cluster, describeError } from "./cluster.ts";
+import type { Member } from "./cluster.ts";
 import { installGuards } from "./guards.ts";
-import { History, describeCall } from "./history.ts";
+import { describeCall } from "./history.ts";
 import { Injector } from "./inject.ts";
+import { Judge } from "./judge.ts";
 import { drawPlan } from "./nemesis.ts";
 import type { Narrowing, Plan } from "./nemesis.ts";
 import { SimulationStuck } from "./scheduler.ts";
 import { whoWaits } from "./waiting.ts";
 import { Witness } from "./witness.ts";
-import { Client, drawWorkload, unpad } from "./workload.ts";
-import type { ClientHost } from "./workload.ts";
+import { listen } from "./wiretap.ts";
+import { Load, drawLoad } from "./workloads/index.ts";
+import type { ClientHost, LoadPlan, Mix } from "./workloads/index.ts";
 import { SimWorld } from "./world.ts";
 import type { SimMachine } from "./world.ts";
 
@@ -49,11 +52,15 @@ export interface SeedResult {
   readonly faults: ReadonlyMap<string, number>;
   /** Keys whose linearizability check ran out of budget. */
   readonly undecided: number;
+  /** What the clients really did. */
+  readonly mix: readonly Mix[];
+  /** Every step of every client, by name, in the order in which they began. */
+  readonly steps: readonly string[];
+  /** Keys that are not linearizable, for a picture. */
+  readonly illegal: readonly IllegalKey[];
   /** Nothing here: the run passed. */
   readonly violations: readonly string[];
 }
-
-const groups = [systemGroup, defaultGroup];
 
 /** After the faults, everything must work again within this. */
 const healMsMax = 30_000;
@@ -96,15 +103,14 @@ class Run {
   private readonly cluster: Cluster;
   private readonly agreement = new Agreement();
   private readonly witness: Witness;
-  private readonly history = new History();
+  private readonly promises: WirePromises;
+  private readonly load: Load;
+  private readonly judge: Judge;
   private readonly violations: string[] = [];
-  private readonly clients: Client[] = [];
   private readonly injector: Injector;
-  private undecided = 0;
   private healedMs = 0;
   /** The cluster said that its disks lost too much to go on. */
   private stopped = false;
-  private revisions = 0;
 
   constructor(seed: number, options: SeedOptions) {
     this.seed = seed;
@@ -117,25 +123,28 @@ class Run {
       ...(options.record === undefined ? {} : { record: options.record }),
     });
     const violation = (found: string): void => this.violation(found);
-    this.witness = new Witness(violation);
-    this.cluster = new Cluster(this.world, {
-      plan: this.plan,
-      agreement: this.agreement,
-      witness: this.witness,
+    this.load = new Load({
+      plan: drawLoad(prng.fork("workload"), this.plan.workloads),
+      prng: prng.fork("load"),
+      without: new Set(this.plan.leftOut),
       violation,
-      corrupt: (member) => this.injector.attend(member),
     });
-    const workload = drawWorkload(prng.fork("workload"));
-    for (let i = 1; i <= this.plan.clients; i++) {
-      const machine = this.world.machine(`c${i}`);
-      // Some clients know one node and no other: they go on asking a leader that was cut off and does not know it yet.
-      // Not where that node may be removed: nobody would ever answer them again.
-      const lasting = this.plan.faults.every(({ fault }) => fault.kind !== "remove-member");
-      const pinned = workload.pinned && lasting ? this.cluster.addresses[(i - 1) % this.cluster.addresses.length] : undefined;
-      const handle = pinned === undefined ? this.open(machine, this.cluster.addresses) : this.open(machine, [pinned], false);
-      this.clients.push(new Client(this.clientHost(machine), handle, this.history, workload, violation));
-    }
-    this.injector = new Injector(this.cluster, this.open(this.world.machine("admin"), this.cluster.addresses), this.plan);
+    this.witness = new Witness({
+      nowMs: () => this.world.scheduler.nowMs,
+      onChange: (_, change) => {
+        for (const { guard } of this.load.spaces.values()) guard.changed(change);
+      },
+      violation,
+    });
+    this.promises = new WirePromises({ damage: this.plan.faults.some(({ fault }) => fault.kind === "bit-rot") });
+    this.world.network.tap = (bytes) => listen(this.promises, bytes);
+    const { agreement, load, plan, promises, witness, world } = this;
+    const corrupt = (member: Member): void => this.injector.attend(member);
+    this.cluster = new Cluster(world, { plan, agreement, witness, promises, violation, corrupt });
+    const { cluster } = this;
+    const open = (name: string, address: string): UnumHandle => this.open(world.machine(name), [address], false);
+    this.judge = new Judge({ world, cluster, load, witness, agreement, open, violation });
+    this.injector = new Injector(cluster, this.open(world.machine("admin"), cluster.addresses), plan);
   }
 
   violation(found: string): void {
@@ -146,17 +155,17 @@ class Run {
     try {
       await this.breakThings();
       await this.recover();
-      await this.check();
+      await this.judge.judge(this.stopped);
     } catch (error) {
       this.violation(error instanceof NoProgress ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
-    for (const found of this.agreement.violations) this.violation(found);
-    this.historian?.(this.history.calls.map(describeCall));
+    for (const found of [...this.agreement.violations, ...this.promises.violations]) this.violation(found);
+    this.historian?.(this.load.calls().map(describeCall));
     return this.result();
   }
 
   private result(): SeedResult {
-    const { agreement, history, plan, seed, undecided, violations, world } = this;
+    const { agreement, judge, load, plan, seed, violations, world } = this;
     const { scheduler } = world;
     return {
       seed,
@@ -165,14 +174,17 @@ class Run {
       hash: scheduler.trace.hash,
       events: scheduler.executed,
       virtualMs: scheduler.nowMs,
-      ok: history.count("ok"),
-      notApplied: history.count("not-applied"),
-      unknown: history.count("unknown"),
+      ok: load.count("ok"),
+      notApplied: load.count("not-applied"),
+      unknown: load.count("unknown"),
       elections: agreement.elections,
       entries: agreement.compared,
-      revisions: this.revisions,
+      revisions: judge.revisions,
       faults: this.injector.hits,
-      undecided,
+      undecided: judge.undecided,
+      mix: load.mix(),
+      steps: load.steps,
+      illegal: judge.illegal,
       violations,
     };
   }
@@ -181,9 +193,21 @@ class Run {
   private async breakThings(): Promise<void> {
     const { plan, world } = this;
     this.cluster.start();
-    for (const client of this.clients) client.start();
+    this.startClients(this.load.plan);
     for (const { atMs, fault } of plan.faults) world.scheduler.schedule(atMs * 1000, "nemesis", () => this.injector.inject(fault));
     await this.pass(plan.faultMs);
+  }
+
+  private startClients({ pinned }: LoadPlan): void {
+    const { addresses } = this.cluster;
+    // Some clients know one node and no other: they go on asking a leader that was cut off and does not know it yet.
+    // Not where that node may be removed: nobody would ever answer them again.
+    const lasting = this.plan.faults.every(({ fault }) => fault.kind !== "remove-member");
+    for (let i = 1; i <= this.plan.clients; i++) {
+      const machine = this.world.machine(`c${i}`);
+      const only = pinned && lasting ? addresses[(i - 1) % addresses.length] : undefined;
+      this.load.start(this.clientHost(machine), only === undefined ? this.open(machine, addresses) : this.open(machine, [only], false));
+    }
   }
 
   /** Lets time go by, and notices when it does not: an endless exchange at one instant is a failure like any other. */
@@ -211,16 +235,17 @@ class Run {
 
   /** Phase two: nothing is broken any more, so everything must come back within bounded time. */
   private async recover(): Promise<void> {
-    const { cluster, history } = this;
+    const { cluster, load } = this;
     this.injector.stop();
     cluster.heal();
     this.healedMs = this.world.scheduler.nowMs;
+    this.judge.healed();
     const probed = this.probeAll();
     await this.demand("each node serves a write and a read", () => probed.done || this.hasStopped(), healMsMax);
     await this.pass(500);
-    for (const client of this.clients) client.stop();
-    await this.demand("all calls have ended", () => history.pending().length === 0, settleMsMax);
-    if (this.stopped) this.history.abandonWatches();
+    load.stop();
+    await this.demand("all calls have ended", () => load.isIdle, settleMsMax);
+    if (this.stopped) load.abandonWatches();
     await this.demand("all replicas are equal", () => this.converged(), healMsMax);
   }
 
@@ -228,7 +253,7 @@ class Run {
   private hasStopped(): boolean {
     const { cluster, healedMs, plan, world } = this;
     if (plan.budget === "kept" || world.scheduler.nowMs < healedMs + healMsMax - 1_000) return false;
-    const silent = groups.filter((group) => cluster.configuration(group) === undefined);
+    const silent = cluster.groups().filter((group) => cluster.configuration(group) === undefined);
     this.stopped = silent.length > 0 && silent.every((group) => cluster.hasStoppedLoudly(group));
     return this.stopped;
   }
@@ -238,7 +263,7 @@ class Run {
       await this.world.scheduler.until(() => done() || this.standsStill(), limitMs);
     } catch (error) {
       if (!(error instanceof SimulationStuck)) throw error;
-      const calls = this.history
+      const calls = this.load
         .pending()
         .slice(0, 10)
         .map((call) => `  ${describeCall(call)}`);
@@ -260,23 +285,12 @@ class Run {
     for (const member of this.cluster.live()) {
       waiting.add(member.name);
       const machine = this.world.machine(`probe-${member.name}`);
-      const client = new Client(
-        this.clientHost(machine),
-        this.open(machine, [member.address], false),
-        this.history,
-        probeWorkload,
-        (found) => this.violation(found),
-      );
+      const client = this.load.client(this.clientHost(machine), this.open(machine, [member.address], false));
+      const key = `probe-${member.name}`;
       void (async () => {
-        for (let attempt = 0; ; attempt++) {
-          if (member.removed || this.stopped || (member.corrupt && this.plan.budget === "beyond")) break;
-          const wrote = await client.run({
-            kind: "put",
-            key: `rprobe-${member.name}`,
-            value: `${member.name}.${attempt}/0`,
-            ifRevision: undefined,
-          });
-          if (wrote === "ok" && (await client.run({ kind: "get", key: "rprobe-n1", stale: false })) === "ok") break;
+        while (!(member.removed || this.stopped || (member.corrupt && this.plan.budget === "beyond"))) {
+          const wrote = await client.run({ kind: "put", key, value: client.fresh(), ifRevision: undefined });
+          if (wrote.outcome === "ok" && (await client.run({ kind: "get", key: "probe-n1", stale: false })).outcome === "ok") break;
         }
         waiting.delete(member.name);
       })();
@@ -289,7 +303,7 @@ class Run {
   }
 
   private converged(): boolean {
-    for (const group of groups) {
+    for (const group of this.cluster.groups()) {
       if (this.plan.budget === "beyond" && this.cluster.hasStoppedLoudly(group)) continue;
       // A replica that says that it cannot trust its disk is loud; within the budget somebody repairs it.
       const all = this.cluster.replicas(group);
@@ -301,45 +315,6 @@ class Run {
     return true;
   }
 
-  private async check(): Promise<void> {
-    const finals: FinalRead[] = [];
-    if (!this.stopped) for (const member of this.cluster.live()) finals.push(await this.readAll(member.name, member.address));
-    const chronicle = this.witness.chronicle();
-    this.revisions = chronicle.lastRevision;
-    if (!this.stopped) await this.demandWatches(chronicle);
-    const registers = checkRegisters(this.history);
-    this.undecided = registers.undecided.length;
-    for (const found of registers.violations) this.violation(found);
-    for (const found of checkRevisions(this.history, chronicle)) this.violation(found);
-    for (const found of checkDurability(this.history, chronicle, finals)) this.violation(found);
-    for (const found of checkWatches(this.history, chronicle)) this.violation(found);
-  }
-
-  private async readAll(name: string, address: string): Promise<FinalRead> {
-    const handle = this.open(this.world.machine(`final-${name}`), [address], false);
-    const page = await this.world.scheduler.settle(handle.kv.with(text).range({ prefix: "" }, { limit: 10_000 }));
-    return {
-      node: name,
-      revision: page.revision,
-      entries: page.entries.map(({ key, revision, value }) => ({ key, revision, value: unpad(value) })),
-    };
-  }
-
-  /** Watches that go on are given time to reach the end. */
-  private async demandWatches(chronicle: Chronicle): Promise<void> {
-    const behind = (): boolean =>
-      this.history.watches.some(({ changes, ended, prefix, started }) => {
-        if (ended !== "open") return false;
-        const last = chronicle.changes.findLast(({ events }) => events.some(({ key }) => key.startsWith(prefix)));
-        return started === undefined || (last !== undefined && last.revision >= started && (changes.at(-1)?.revision ?? 0) < last.revision);
-      });
-    await this.world.scheduler
-      .until(() => !behind(), healMsMax)
-      .catch((error: unknown) => {
-        if (!(error instanceof SimulationStuck)) throw error;
-      });
-  }
-
   private clientHost(machine: SimMachine): ClientHost {
     const { clock, host } = machine;
     return {
@@ -347,6 +322,7 @@ class Run {
       prng: this.world.prng.fork(`client ${host.name}`),
       nowMs: () => this.world.scheduler.nowMs,
       sleep: (ms) => new Promise((resolve) => void clock.after(ms, resolve)),
+      isUp: () => host.state === "up",
     };
   }
 
@@ -373,16 +349,3 @@ class Run {
     );
   }
 }
-
-const probeWorkload = {
-  registers: 1,
-  lists: 1,
-  lanes: 1,
-  thinkMsMax: 0,
-  timeoutMs: 5_000,
-  weights: { get: 1, put: 1, delete: 0, append: 0, range: 0, txn: 0 },
-  stalePercent: 0,
-  pinned: false,
-  watches: 0,
-  valueBytesMax: 0,
-};

@@ -33,7 +33,7 @@ class Trial {
       plan: { ...drawPlan(new Prng(seed), "calm"), nodes, snapshotLogBytes: 16 * 1024 },
       // States differ here on purpose.
       agreement: new Agreement(),
-      witness: new Witness(() => undefined),
+      witness: new Witness({ violation: () => undefined }),
       violation,
       discarded: (member, replica) => void this.discarded.push(`${member.name}/${replica.group}`),
       special: () => ({ checkpointMs: 1_000 }),

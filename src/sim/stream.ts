@@ -65,6 +65,7 @@ export class SimStream implements Stream {
     if (this.state !== "open" || bytes.length === 0) return;
     this.flightBytes += bytes.length;
     if (this.bufferedBytes > 0) this.high = true;
+    if (this.lossy) this.network.tap?.(bytes);
     this.send({ kind: "data", bytes });
   }
 

@@ -15,7 +15,7 @@ it("says who waits for what: which nodes are away, whose votes are missing, whic
   const cluster = new Cluster(world, {
     plan,
     agreement: new Agreement(),
-    witness: new Witness(violation),
+    witness: new Witness({ violation }),
     violation,
   });
   expect(whoWaits(cluster).slice(-1)).toEqual(["group 1 exists nowhere: the cluster has not formed, or no node that runs has a copy"]);

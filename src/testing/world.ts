@@ -79,7 +79,7 @@ export class SimulatedWorld implements World {
     this.cluster = new Cluster(this.sim, {
       plan: this.plan,
       agreement: this.agreement,
-      witness: new Witness(violation),
+      witness: new Witness({ violation }),
       violation,
       corrupt: (member) => this.injector.attend(member),
       started: (member, node) =>

@@ -32,12 +32,16 @@ export class Agreement {
     if (last !== undefined && entry.index !== last + 1) this.report(`${node} applied entry ${entry.index} of group ${group} after ${last}`);
     known.applied.set(node, entry.index);
     const first = known.entries.get(entry.index);
-    if (first === undefined) known.entries.set(entry.index, { node, term: entry.term, checksum: entry.checksum });
+    const chain = link(known.chains.get(node), entry);
+    known.chains.set(node, chain);
+    if (first === undefined) known.entries.set(entry.index, { node, term: entry.term, checksum: entry.checksum, chain });
     else if (first.term !== entry.term || first.checksum !== entry.checksum) {
       this.report(
         `entry ${entry.index} of group ${group}: ${node} applied term ${entry.term}, checksum ${entry.checksum}; ${first.node} term ${first.term}, checksum ${first.checksum}`,
       );
-    }
+    } else if (first.chain !== undefined && chain !== undefined && first.chain !== chain)
+      this.report(`what ${node} and ${first.node} applied of group ${group} before entry ${entry.index} is not the same`);
+    else first.chain ??= chain;
     this.state(node, group, entry.index, entry.stateHash);
   }
 
@@ -52,14 +56,23 @@ export class Agreement {
 
   /** A replica begins at `index`: a start from a snapshot or from nothing, or an installed snapshot. */
   began(node: string, group: number, index: number): void {
-    this.group(group).applied.set(node, index);
+    const known = this.group(group);
+    known.applied.set(node, index);
+    known.chains.set(node, index === 0 ? 0 : known.entries.get(index)?.chain);
   }
 
-  leads(node: string, group: number, term: number): void {
+  /** `atMs`: when it was seen. */
+  leads(node: string, group: number, term: number, atMs = 0): void {
     const known = this.group(group);
+    if (!known.leaders.has(term)) known.ledSinceMs = atMs;
     const first = known.leaders.get(term);
     if (first === undefined) known.leaders.set(term, node);
     else if (first !== node) this.report(`term ${term} of group ${group} has two leaders, ${first} and ${node}`);
+  }
+
+  /** When the newest leader was first seen. */
+  ledSinceMs(group: number): number {
+    return this.group(group).ledSinceMs;
   }
 
   /** Distinct terms with a leader, over all groups. */
@@ -76,17 +89,28 @@ export class Agreement {
   private group(id: number): GroupAgreement {
     let group = this.groups.get(id);
     if (group === undefined) {
-      group = { applied: new Map(), entries: new Map(), states: new Map(), leaders: new Map() };
+      group = { applied: new Map(), chains: new Map(), entries: new Map(), states: new Map(), leaders: new Map(), ledSinceMs: 0 };
       this.groups.set(id, group);
     }
     return group;
   }
 }
 
+/** The chain with one more entry. */
+function link(chain: number | undefined, { checksum, index, term }: AppliedEntry): number | undefined {
+  if (chain === undefined) return undefined;
+  let next = Math.imul(chain ^ checksum, 0x01000193);
+  next = Math.imul(next ^ term, 0x85ebca6b);
+  return Math.imul(next ^ index ^ (next >>> 15), 0xc2b2ae35) >>> 0;
+}
+
 interface GroupAgreement {
   /** The last index that each node applied in its present life. */
   readonly applied: Map<string, number>;
-  readonly entries: Map<number, { readonly node: string; readonly term: number; readonly checksum: number }>;
+  readonly entries: Map<number, { readonly node: string; readonly term: number; readonly checksum: number; chain: number | undefined }>;
+  /** Of everything that each node has applied, from the first entry on; undefined: it began where nobody has been before. */
+  readonly chains: Map<string, number | undefined>;
   readonly states: Map<number, { readonly node: string; readonly stateHash: string }>;
   readonly leaders: Map<number, string>;
+  ledSinceMs: number;
 }

@@ -57,7 +57,9 @@ describe("the register check", () => {
     const txn = (revision: number, value: string): Operation => ({
       kind: "txn",
       compare: [{ key: "r1", revision }],
-      puts: [{ key: "r2", value }],
+      writes: [{ key: "r2", value }],
+      reads: [],
+      elseReads: [],
     });
     story.did("c1", txn(2, "x"), wrote(3));
     story.did("c1", txn(7, "y"), { kind: "conflict" });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Prng } from "../../base/index.ts";
 import { checkLinearizable, registerModel } from "./index.ts";
-import type { Interval, RegisterInput, RegisterOutput } from "./index.ts";
+import type { Interval, RegisterInput, RegisterOutput, SearchBudget } from "./index.ts";
 
 type Op = Interval<RegisterInput, RegisterOutput>;
 
@@ -36,7 +36,7 @@ const append = (item: string, value: string | undefined, called: number, returne
   returned,
 });
 
-const verdict = (ops: readonly Op[], stepsMax?: number): string => checkLinearizable(registerModel, ops, stepsMax).verdict;
+const verdict = (ops: readonly Op[], budget: SearchBudget = {}): string => checkLinearizable(registerModel, ops, budget).verdict;
 
 describe("the linearizability checker", () => {
   it("accepts what happened one after the other", () => {
@@ -89,7 +89,8 @@ describe("the linearizability checker", () => {
 
   it("says unknown when the budget is used up, never a guess", () => {
     const many = Array.from({ length: 12 }, (_, i) => put(`v${i}`, i, 100 + i));
-    expect(verdict([...many, get("none", 200, 201)], 500)).toBe("unknown");
+    expect(verdict([...many, get("none", 200, 201)], { stepsMax: 500 })).toBe("unknown");
+    expect(verdict([...many, get("none", 200, 201)], { memoryMax: 1_000 })).toBe("unknown");
   });
 
   it("agrees with trying every order, on small random histories", () => {

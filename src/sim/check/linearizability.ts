@@ -42,13 +42,20 @@ interface Node {
   readonly match: Node | undefined;
 }
 
-/** At most `stepsMax` tries of an operation. */
+/** What a search may cost; beyond it the answer is unknown. */
+export interface SearchBudget {
+  /** Tries of an operation. Default a million. */
+  readonly stepsMax?: number;
+  /** Characters of the memory of what was tried. Default 32 million: 64 MiB at most. */
+  readonly memoryMax?: number;
+}
+
 export function checkLinearizable<S, I, O>(
   model: SequentialModel<S, I, O>,
   intervals: readonly Interval<I, O>[],
-  stepsMax = 1_000_000,
+  { memoryMax = 32_000_000, stepsMax = 1_000_000 }: SearchBudget = {},
 ): Linearization {
-  return new Search(model, intervals).run(stepsMax);
+  return new Search(model, intervals).run(stepsMax, memoryMax);
 }
 
 class Search<S, I, O> {
@@ -59,6 +66,8 @@ class Search<S, I, O> {
   /** Which operations are done, 16 to a character, so that it is a key as it stands. */
   private readonly done: Uint16Array;
   private readonly tried = new Set<string>();
+  /** Characters in `tried`. */
+  private remembered = 0;
   private readonly stack: { readonly node: Node; readonly state: S }[] = [];
   private state: S;
   /** Operations with a known outcome that are not done. */
@@ -74,7 +83,7 @@ class Search<S, I, O> {
     this.left = intervals.filter((interval) => interval.output !== undefined).length;
   }
 
-  run(stepsMax: number): Linearization {
+  run(stepsMax: number, memoryMax: number): Linearization {
     let steps = 0;
     let node = this.head.next;
     while (this.left > 0) {
@@ -86,7 +95,7 @@ class Search<S, I, O> {
         node = choice.node.next;
         continue;
       }
-      if (++steps > stepsMax) return { verdict: "unknown", steps, longest: this.longest };
+      if (++steps > stepsMax || this.remembered > memoryMax) return { verdict: "unknown", steps, longest: this.longest };
       node = this.maybeTake(node) ? this.head.next : node.next;
     }
     return { verdict: "ok", steps, longest: this.stack.map((choice) => choice.node.interval) };
@@ -105,6 +114,7 @@ class Search<S, I, O> {
       return false;
     }
     this.tried.add(key);
+    this.remembered += key.length;
     this.stack.push({ node, state: this.state });
     this.state = after.state;
     if (output !== undefined) this.left--;

@@ -1,5 +1,5 @@
-import type { Call, History, Operation, Seen } from "../history.ts";
-import { describeCall } from "../history.ts";
+import { describeCall, writesOf } from "../history.ts";
+import type { Call, History, Operation, Read, Result, Seen } from "../history.ts";
 import { checkLinearizable } from "./linearizability.ts";
 import type { Interval, SequentialModel } from "./linearizability.ts";
 
@@ -19,7 +19,8 @@ export type RegisterOutput =
   | { readonly kind: "value"; readonly value: Held }
   | { readonly kind: "written" }
   | { readonly kind: "deleted"; readonly existed: boolean }
-  | { readonly kind: "swapped"; readonly swapped: boolean };
+  /** `read`: what was there afterwards. */
+  | { readonly kind: "swapped"; readonly swapped: boolean; readonly read?: { readonly value: Held } };
 
 export const registerModel: SequentialModel<Held, RegisterInput, RegisterOutput> = {
   initial: undefined,
@@ -40,8 +41,10 @@ export const registerModel: SequentialModel<Held, RegisterInput, RegisterOutput>
       }
       case "swap": {
         const holds = state === input.expected;
-        if (output !== undefined && !(output.kind === "swapped" && output.swapped === holds)) return undefined;
-        return { state: holds ? input.value : state };
+        const after = holds ? input.value : state;
+        if (output === undefined) return { state: after };
+        if (output.kind !== "swapped" || output.swapped !== holds) return undefined;
+        return output.read === undefined || output.read.value === after ? { state: after } : undefined;
       }
     }
   },
@@ -49,14 +52,24 @@ export const registerModel: SequentialModel<Held, RegisterInput, RegisterOutput>
 
 export interface RegisterReport {
   readonly violations: readonly string[];
+  readonly illegal: readonly IllegalKey[];
   /** Keys whose check ran out of budget. */
   readonly undecided: readonly string[];
   readonly steps: number;
 }
 
+/** A key that cannot be put in order, with everything to look at it by. */
+export interface IllegalKey {
+  readonly key: string;
+  readonly calls: readonly Call[];
+  /** The longest order that was found, as positions in `calls`. */
+  readonly longest: readonly number[];
+}
+
 /** Checks each key by itself: linearizability is local. Transactions are checked key by key here and as a whole by `checkRevisions`. */
 export function checkRegisters(history: History, stepsMax = 400_000): RegisterReport {
   const violations: string[] = [];
+  const illegal: IllegalKey[] = [];
   const undecided: string[] = [];
   let steps = 0;
   const seen = seenByKey(history);
@@ -68,28 +81,41 @@ export function checkRegisters(history: History, stepsMax = 400_000): RegisterRe
       if (interval !== undefined) kept.push({ call, interval });
     }
     violations.push(...names.contradictions);
-    const result = checkLinearizable(
-      registerModel,
-      kept.map(({ interval }) => interval),
-      stepsMax,
-    );
+    const result = checkLinearizable(registerModel, [...kept.map(({ interval }) => interval), ...expiries(key, calls)], { stepsMax });
     steps += result.steps;
     if (result.verdict === "unknown") undecided.push(key);
-    if (result.verdict === "illegal")
-      violations.push(
-        explain(
-          key,
-          kept.map(({ call }) => call),
-          result.longest,
-        ),
-      );
+    if (result.verdict === "illegal") {
+      const found = { key, calls: kept.map(({ call }) => call), longest: result.longest.filter((index) => index < kept.length) };
+      illegal.push(found);
+      violations.push(explain(found));
+    }
   }
-  return { violations, undecided, steps };
+  return { violations, illegal, undecided, steps };
 }
 
-function explain(key: string, calls: readonly Call[], longest: readonly number[]): string {
+/** An entry on a lease may go at any time after it was put, once for each lease; when it may is the lease check's question. */
+function expiries(key: string, calls: readonly Call[]): Interval<RegisterInput, RegisterOutput>[] {
+  const first = new Map<string, number>();
+  for (const { calledAt, operation } of calls)
+    if (operation.kind === "put" && operation.key === key && operation.lease !== undefined && !first.has(operation.lease))
+      first.set(operation.lease, calledAt);
+  return [...first.values()].map((called) => ({
+    input: { kind: "delete" },
+    output: undefined,
+    called: called + 0.5,
+    returned: Number.POSITIVE_INFINITY,
+  }));
+}
+
+/** Calls that were answered and fit nowhere behind the longest order. */
+export function stuckCalls({ calls, longest }: IllegalKey): Call[] {
   const taken = new Set(longest);
-  const stuck = calls.filter((call, index) => !taken.has(index) && call.outcome === "ok").slice(0, 6);
+  return calls.filter((call, index) => !taken.has(index) && call.outcome === "ok");
+}
+
+function explain(found: IllegalKey): string {
+  const { calls, key, longest } = found;
+  const stuck = stuckCalls(found).slice(0, 6);
   const last = longest.slice(-4).map((index) => describeCall(calls[index] as Call));
   return [
     `key ${key} is not linearizable: the longest order has ${longest.length} of ${calls.length} operations and ends with`,
@@ -112,12 +138,15 @@ function partition(history: History): Map<string, Call[]> {
   return byKey;
 }
 
-function keysOf(operation: Operation): string[] {
+export function keysOf(operation: Operation): string[] {
   switch (operation.kind) {
     case "range":
+    case "list":
       return [];
-    case "txn":
-      return [...new Set([...operation.compare, ...operation.puts].map(({ key }) => key))];
+    case "txn": {
+      const { compare, elseReads, reads, writes } = operation;
+      return [...new Set([...compare.map(({ key }) => key), ...writes.map(({ key }) => key), ...reads, ...elseReads])];
+    }
     default:
       return [operation.key];
   }
@@ -159,60 +188,78 @@ class Names {
 
   /** Undefined: it says nothing of this key's order (a stale read, a read without an answer). */
   interval(call: Call): Interval<RegisterInput, RegisterOutput> | undefined {
-    const input = call.operation.kind === "txn" ? this.projected(call, call.operation) : this.input(call.operation);
-    if (input === undefined) return undefined;
-    const output = call.outcome === "ok" ? this.output(call) : undefined;
+    const made = this.translate(call);
+    if (made === undefined) return undefined;
+    const { input, output } = made;
     if (output === undefined && input.kind === "get") return undefined;
     return { input, output, called: call.calledAt, returned: output === undefined ? Number.POSITIVE_INFINITY : call.returnedAt };
   }
 
-  private input(operation: Operation): RegisterInput | undefined {
+  private translate(call: Call): { readonly input: RegisterInput; readonly output: RegisterOutput | undefined } | undefined {
+    const { operation } = call;
+    const result = call.outcome === "ok" ? call.result : undefined;
     switch (operation.kind) {
       case "get":
-        return operation.stale ? undefined : { kind: "get" };
-      case "put":
-        if (operation.ifRevision === undefined) return { kind: "put", value: operation.value };
-        return { kind: "swap", expected: this.valueAt(operation.ifRevision), value: operation.value };
-      case "delete":
-        if (operation.ifRevision === undefined) return { kind: "delete" };
-        return { kind: "swap", expected: this.valueAt(operation.ifRevision), value: undefined };
+        if (operation.stale || result?.kind !== "entry") return undefined;
+        return { input: { kind: "get" }, output: { kind: "value", value: result.entry?.value } };
+      case "put": {
+        if (operation.ifRevision !== undefined) return this.swap(operation.ifRevision, { value: operation.value }, result);
+        return { input: { kind: "put", value: operation.value }, output: result && { kind: "written" } };
+      }
+      case "delete": {
+        if (operation.ifRevision !== undefined) return this.swap(operation.ifRevision, { value: undefined }, result);
+        return { input: { kind: "delete" }, output: result?.kind === "written" ? { kind: "deleted", existed: result.existed } : undefined };
+      }
       case "append":
-        return { kind: "append", item: operation.item };
+        return {
+          input: { kind: "append", item: operation.item },
+          output: result?.kind === "entry" ? { kind: "value", value: result.entry?.value } : undefined,
+        };
       case "txn":
+        return this.projected(operation, result);
+      case "list":
       case "range":
         return undefined;
     }
   }
 
-  /** The part of a transaction that is about this key. A conflict says something only if no other key can be its cause. */
-  private projected(call: Call, operation: Extract<Operation, { kind: "txn" }>): RegisterInput | undefined {
+  /** The part of a transaction that is about this key. A conflict says something of it only where it was read, or if no other key can be the cause. */
+  private projected(
+    operation: Extract<Operation, { kind: "txn" }>,
+    result: Result | undefined,
+  ): { readonly input: RegisterInput; readonly output: RegisterOutput | undefined } | undefined {
     const compare = operation.compare.find(({ key }) => key === this.key);
-    const put = operation.puts.find(({ key }) => key === this.key);
-    if (call.result?.kind === "conflict" && (compare === undefined || operation.compare.length > 1)) return undefined;
-    if (compare === undefined) return put === undefined ? undefined : { kind: "put", value: put.value };
-    const expected = this.valueAt(compare.revision);
-    return { kind: "swap", expected, value: put === undefined ? expected : put.value };
+    const write = operation.writes.find(({ key }) => key === this.key);
+    const read = result !== undefined && "reads" in result ? result.reads?.find(({ key }) => key === this.key) : undefined;
+    const got = read === undefined ? undefined : ({ kind: "value", value: read.entry?.value } as const);
+    if (result?.kind === "conflict" && (compare === undefined || operation.compare.length > 1)) {
+      return got && { input: { kind: "get" }, output: got };
+    }
+    if (compare !== undefined) return this.swap(compare.revision, write, result, read);
+    if (write === undefined) return got && { input: { kind: "get" }, output: got };
+    if (write.value !== undefined) return { input: { kind: "put", value: write.value }, output: result && { kind: "written" } };
+    // Whether there was something to delete, a transaction's answer does not say.
+    return { input: { kind: "delete" }, output: undefined };
   }
 
-  private output(call: Call): RegisterOutput | undefined {
-    const { operation, result } = call;
-    if (result === undefined) return undefined;
-    switch (result.kind) {
-      case "entry":
-        return { kind: "value", value: result.entry?.value };
-      case "conflict":
-        return { kind: "swapped", swapped: false };
-      case "written": {
-        if (operation.kind === "delete" && operation.ifRevision === undefined) return { kind: "deleted", existed: result.existed };
-        const conditional =
-          operation.kind === "txn"
-            ? operation.compare.some(({ key }) => key === this.key)
-            : "ifRevision" in operation && operation.ifRevision !== undefined;
-        return conditional ? { kind: "swapped", swapped: true } : { kind: "written" };
-      }
-      case "page":
-        return undefined;
-    }
+  /** A write, or with `write` undefined none, that happens only at a revision. */
+  private swap(
+    revision: number,
+    write: { readonly value: string | undefined } | undefined,
+    result: Result | undefined,
+    read?: { readonly entry: Seen | undefined },
+  ): { readonly input: RegisterInput; readonly output: RegisterOutput | undefined } {
+    const expected = this.valueAt(revision);
+    const input = { kind: "swap", expected, value: write === undefined ? expected : write.value } as const;
+    if (result === undefined) return { input, output: undefined };
+    const known = read === undefined ? this.foundBy(result) : { value: read.entry?.value };
+    return { input, output: { kind: "swapped", swapped: result.kind !== "conflict", ...(known === undefined ? {} : { read: known }) } };
+  }
+
+  /** A conflict names the revision that it met; one that nobody else was told says nothing. */
+  private foundBy(result: Result): { readonly value: Held } | undefined {
+    if (result.kind !== "conflict" || result.found === undefined) return undefined;
+    return result.found === 0 || this.values.has(result.found) ? { value: this.valueAt(result.found) } : undefined;
   }
 }
 
@@ -226,10 +273,16 @@ export function told(call: Call): Seen[] {
     case "page":
       return [...result.entries];
     case "conflict":
-      return [];
-    case "written":
-      if (operation.kind === "put") return [{ key: operation.key, value: operation.value, revision: result.revision }];
-      if (operation.kind === "txn") return operation.puts.map(({ key, value }) => ({ key, value, revision: result.revision }));
-      return [];
+    case "reads":
+      return read(result.reads);
+    case "written": {
+      const { revision } = result;
+      const written = result.existed ? writesOf(operation) : [];
+      return [...written.flatMap(({ key, value }) => (value === undefined ? [] : [{ key, value, revision }])), ...read(result.reads)];
+    }
   }
+}
+
+function read(reads: readonly Read[] | undefined): Seen[] {
+  return (reads ?? []).flatMap(({ entry }) => (entry === undefined ? [] : [entry]));
 }

@@ -1,5 +1,6 @@
-import type { Call, History } from "../history.ts";
 import { describeCall } from "../history.ts";
+import type { Call, History, Read } from "../history.ts";
+import { agrees } from "./chronicle.ts";
 import type { Chronicle } from "./chronicle.ts";
 import { told } from "./registers.ts";
 
@@ -24,17 +25,44 @@ function checkGaps(chronicle: Chronicle): string[] {
 function checkReads(history: History, chronicle: Chronicle): string[] {
   const found: string[] = [];
   for (const call of history.calls) {
-    for (const { key, value, revision } of told(call)) {
-      if (chronicle.writtenAt(key, revision)?.value !== value)
-        found.push(`${key}=${value} was never written at ${revision}: ${describeCall(call)}`);
+    for (const seen of told(call)) {
+      if (!agrees(seen, chronicle.writtenAt(seen.key, seen.revision)))
+        found.push(`${JSON.stringify(seen)} is nothing that was ever written: ${describeCall(call)}`);
     }
-    const { operation, result } = call;
-    if (operation.kind !== "range" || result?.kind !== "page") continue;
-    const seen = result.entries.map(({ key, value, revision }) => `${key}=${value}@${revision}`).join(" ");
-    const expected = chronicle.state(operation.prefix, result.revision);
-    if (seen !== expected) found.push(`not the state at its revision (${expected}): ${describeCall(call)}`);
+    const wrong = notTheState(call, chronicle);
+    if (wrong !== undefined) found.push(`not the state at its revision (${wrong}): ${describeCall(call)}`);
   }
   return found;
+}
+
+/** What the answer should have been, if it is not the keyspace's state at the revision that it names. */
+function notTheState(call: Call, chronicle: Chronicle): string | undefined {
+  const { operation, result } = call;
+  if (result?.kind === "reads") return wrongReads(result.reads, result.revision, chronicle);
+  if (result?.kind === "conflict" && result.revision !== undefined) return wrongReads(result.reads ?? [], result.revision, chronicle);
+  if (result?.kind === "written") return wrongReads(result.reads ?? [], result.revision, chronicle);
+  if (result?.kind !== "page" || (operation.kind !== "range" && operation.kind !== "list")) return undefined;
+  const seen = result.entries.map(({ key, value, revision }) => `${key}=${value}@${revision}`).join(" ");
+  const isList = operation.kind === "list";
+  const all = chronicle.entries(
+    operation.prefix,
+    isList ? operation.from : "",
+    isList && operation.revision > 0 ? operation.revision : result.revision,
+  );
+  const page = isList ? all.slice(0, operation.limit) : all;
+  const expected = page.map(({ key, write }) => `${key}=${write.value}@${write.revision}`).join(" ");
+  if (seen !== expected) return expected;
+  if (result.more !== undefined && result.more !== all.length > page.length) return `more: ${all.length > page.length}`;
+  return result.count !== undefined && result.count !== all.length ? `${all.length} in all, not ${result.count}` : undefined;
+}
+
+function wrongReads(reads: readonly Read[], revision: number, chronicle: Chronicle): string | undefined {
+  for (const { entry, key } of reads) {
+    const write = chronicle.at(key, revision);
+    if (entry?.value !== write?.value || (entry !== undefined && entry.revision !== write?.revision))
+      return `${key} is ${write?.value === undefined ? "nothing" : `${write.value}@${write.revision}`}`;
+  }
+  return undefined;
 }
 
 /** The revision that a call took effect at, or saw; undefined when it is not known. */
@@ -43,6 +71,9 @@ function effectRevision(call: Call): { readonly revision: number; readonly wrote
   if (call.outcome !== "ok" || result === undefined) return undefined;
   if (result.kind === "written") return { revision: result.revision, wrote: result.existed };
   if (result.kind === "page" && operation.kind === "range" && !operation.stale) return { revision: result.revision, wrote: false };
+  if (result.kind === "page" && operation.kind === "list" && operation.revision === 0) return { revision: result.revision, wrote: false };
+  if (result.kind === "reads") return { revision: result.revision, wrote: false };
+  if (result.kind === "conflict" && result.revision !== undefined) return { revision: result.revision, wrote: false };
   if (result.kind === "entry" && operation.kind === "append" && result.entry !== undefined)
     return { revision: result.entry.revision, wrote: true };
   return undefined;

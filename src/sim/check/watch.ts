@@ -1,4 +1,6 @@
+import { isWatched } from "../history.ts";
 import type { History, SeenChange, Watching } from "../history.ts";
+import { agrees } from "./chronicle.ts";
 import type { Chronicle } from "./chronicle.ts";
 
 /**
@@ -8,9 +10,12 @@ import type { Chronicle } from "./chronicle.ts";
 export function checkWatches(history: History, chronicle: Chronicle): string[] {
   return history.watches.flatMap((watching) => {
     const name = `watch of ${watching.client} on ${watching.prefix}* from ${watching.from}`;
-    return [...checkOrder(watching), ...checkStart(watching, history), ...checkContent(watching, chronicle)].map(
-      (text) => `${name}: ${text}`,
-    );
+    return [
+      ...checkOrder(watching),
+      ...checkStart(watching, history),
+      ...checkContent(watching, chronicle),
+      ...checkPrevious(watching, chronicle),
+    ].map((text) => `${name}: ${text}`);
   });
 }
 
@@ -30,7 +35,7 @@ function checkOrder(watching: Watching): string[] {
 function checkStart(watching: Watching, history: History): string[] {
   const { started, startedAt } = watching;
   if (started === undefined) return [];
-  if (watching.from > 0 && started !== watching.from) return [`it was to start at ${watching.from} and started at ${started}`];
+  if (watching.from > 0) return started === watching.from ? [] : [`it was to start at ${watching.from} and started at ${started}`];
   for (const call of history.calls) {
     if (call.calledAt < startedAt || call.result?.kind !== "written" || !call.result.existed) continue;
     if (call.result.revision < started)
@@ -44,7 +49,7 @@ function checkContent(watching: Watching, chronicle: Chronicle): string[] {
   if (first === undefined) return watching.ended === "open" ? ["it never started"] : [];
   const lastSeen = watching.changes.at(-1)?.revision ?? 0;
   const end = watching.ended === "open" ? chronicle.lastRevision : lastSeen;
-  const expected = relevant(chronicle, watching.prefix, first, end);
+  const expected = relevant(chronicle, watching, first, end);
   const found: string[] = [];
   for (let i = 0; i < Math.max(expected.length, watching.changes.length) && found.length < 3; i++) {
     const wanted = expected[i];
@@ -57,11 +62,34 @@ function checkContent(watching: Watching, chronicle: Chronicle): string[] {
   return found;
 }
 
-function relevant(chronicle: Chronicle, prefix: string, first: number, last: number): SeenChange[] {
+/** Where the entry before was asked for, it is the one that the event replaced; none where there was none. */
+function checkPrevious(watching: Watching, chronicle: Chronicle): string[] {
+  for (const { events, revision } of watching.changes) {
+    for (const { key, previous } of events) {
+      const before = chronicle.at(key, revision - 1);
+      const expected = watching.previous && before?.value !== undefined ? before : undefined;
+      if (expected === undefined ? previous !== undefined : previous === undefined || !agrees(previous, expected))
+        return [`before ${key}@${revision} there was ${expected?.value ?? "nothing"}, and it says ${previous?.value ?? "nothing"}`];
+    }
+  }
+  return [];
+}
+
+/** A copy that follows a range is at each moment the whole range at the revision that it names. */
+export function checkCopies(history: History, chronicle: Chronicle): string[] {
+  const found: string[] = [];
+  for (const { client, prefix, revision, state } of history.copies) {
+    const expected = chronicle.state(prefix, revision);
+    if (state !== expected) found.push(`the copy of ${client} of ${prefix}* at ${revision} has ${state}, and not ${expected}`);
+  }
+  return found.slice(0, 5);
+}
+
+function relevant(chronicle: Chronicle, watching: Watching, first: number, last: number): SeenChange[] {
   const list: SeenChange[] = [];
   for (const { revision, events } of chronicle.changes) {
     if (revision < first || revision > last) continue;
-    const kept = events.filter(({ key }) => key.startsWith(prefix));
+    const kept = events.filter(({ key }) => isWatched(watching, key));
     if (kept.length > 0) list.push({ revision, events: kept });
   }
   return list;

@@ -1,0 +1,162 @@
+import { defaultGroup, limits } from "../base/index.ts";
+import type { GroupId } from "../base/index.ts";
+import { text } from "../api/index.ts";
+import type { UnumHandle } from "../api/index.ts";
+import { checkCopies, checkDurability, checkExpired, checkRegisters, checkRevisions, checkWatches } from "./check/index.ts";
+import type { Agreement, Chronicle, FinalRead, IllegalKey } from "./check/index.ts";
+import type { Cluster } from "./cluster.ts";
+import { isWatched, writesOf } from "./history.ts";
+import type { History } from "./history.ts";
+import { SimulationStuck } from "./scheduler.ts";
+import type { Witness } from "./witness.ts";
+import { unpad } from "./workloads/index.ts";
+import type { Load, Space } from "./workloads/index.ts";
+import type { SimWorld } from "./world.ts";
+
+/** Watches that go on must reach the end within this. */
+const watchMsMax = 30_000;
+/** Beyond a lease's time: for the leader to notice that it is over, and to commit that. */
+const leaseSlackMs = 2_000;
+
+export interface JudgeOptions {
+  readonly world: SimWorld;
+  readonly cluster: Cluster;
+  readonly load: Load;
+  readonly witness: Witness;
+  readonly agreement: Agreement;
+  /** A handle that knows one node and no other. */
+  readonly open: (name: string, address: string) => UnumHandle;
+  readonly violation: (text: string) => void;
+}
+
+/** Looks at all that was recorded of a run, when everything is whole and quiet again. */
+export class Judge {
+  /** Keys whose linearizability check ran out of budget. */
+  undecided = 0;
+  revisions = 0;
+  /** What to look at a picture of. */
+  readonly illegal: IllegalKey[] = [];
+  private readonly options: JudgeOptions;
+  private healedMs = 0;
+
+  constructor(options: JudgeOptions) {
+    this.options = options;
+  }
+
+  /** From now on nothing hinders a leader. */
+  healed(): void {
+    this.healedMs = this.options.world.scheduler.nowMs;
+  }
+
+  /** `stopped`: the cluster said that it cannot go on, so that nothing can be asked any more; what it said before must be right all the same. */
+  async judge(stopped: boolean): Promise<void> {
+    for (const space of this.options.load.spaces.values()) {
+      if (space.history.leases.length > 0 && !stopped) await this.letLeasesEnd(space);
+      await this.judgeSpace(space, stopped);
+    }
+    for (const { space, workload } of this.options.load.parts)
+      for (const found of workload.check?.(this.chronicle(space)) ?? []) this.options.violation(found);
+  }
+
+  private chronicle(space: Space): Chronicle {
+    return this.options.witness.chronicle(this.group(space));
+  }
+
+  private group(space: Space): GroupId | undefined {
+    if (space.name === "default") return defaultGroup;
+    for (const { node } of this.options.cluster.live()) {
+      const group = node?.directory?.state?.keyspaces.get(space.name);
+      if (group !== undefined) return group;
+    }
+    // Nobody is left who knows it by name: by what was written there, then.
+    const written = new Set(space.history.calls.flatMap(({ operation }) => writesOf(operation).map(({ key, value }) => `${key}=${value}`)));
+    return this.options.witness.groupWith((key, value) => written.has(`${key}=${value}`));
+  }
+
+  private async judgeSpace(space: Space, stopped: boolean): Promise<void> {
+    const { violation } = this.options;
+    const { guard, history } = space;
+    const finals = stopped ? [] : await this.readAll(space);
+    const chronicle = this.chronicle(space);
+    this.revisions += chronicle.lastRevision;
+    if (!stopped) await this.letWatchesEnd(history, chronicle);
+    const registers = checkRegisters(history);
+    this.undecided += registers.undecided.length;
+    this.illegal.push(...registers.illegal);
+    const found = [
+      ...registers.violations,
+      ...checkRevisions(history, chronicle),
+      ...checkDurability(history, chronicle, finals),
+      ...checkWatches(history, chronicle),
+      ...checkCopies(history, chronicle),
+      ...guard.violations,
+    ];
+    for (const line of found) violation(space.name === "default" ? line : `keyspace ${space.name}: ${line}`);
+  }
+
+  private async readAll(space: Space): Promise<FinalRead[]> {
+    const { cluster, open, world } = this.options;
+    const finals: FinalRead[] = [];
+    if (this.group(space) === undefined) return finals;
+    for (const { address, name } of cluster.live()) {
+      const handle = open(`final-${space.name}-${name}`, address);
+      const kv = space.name === "default" ? handle.kv : handle.keyspace(space.name);
+      const page = await world.scheduler.settle(kv.with(text).range({ prefix: "" }, { limit: 10_000 }));
+      finals.push({
+        node: name,
+        revision: page.revision,
+        entries: page.entries.map(({ createRevision, key, revision, value, version }) => ({
+          key,
+          revision,
+          value: unpad(value),
+          createRevision,
+          version,
+        })),
+      });
+    }
+    return finals;
+  }
+
+  /** Waits until no lease is left that nobody keeps, or the last moment for it has passed. */
+  private async letLeasesEnd(space: Space): Promise<void> {
+    const { agreement, violation, world } = this.options;
+    const group = this.group(space);
+    if (group === undefined) return;
+    const stops = world.scheduler.nowMs;
+    for (const leasing of space.history.leases) leasing.releasedMs = Math.min(leasing.releasedMs, stops);
+    const outlived = (): string[] => {
+      const chronicle = this.chronicle(space);
+      const restartedMs = Math.max(this.healedMs, agreement.ledSinceMs(group));
+      const bound = { restartedMs, driftRatio: 2 * limits.clockDriftRatio, slackMs: leaseSlackMs };
+      const isThere = (key: string, id: string): boolean => {
+        const write = chronicle.at(key, chronicle.lastRevision);
+        return write?.value !== undefined && space.guard.leaseOf(key, write.value)?.id === id;
+      };
+      return checkExpired(space.history, isThere, world.scheduler.nowMs, bound);
+    };
+    const longestMs = Math.max(...space.history.leases.map(({ ttlMs }) => ttlMs));
+    await this.pass(longestMs * (1 + 2 * limits.clockDriftRatio) + leaseSlackMs + 100);
+    // A change of leader in between gives every lease its time again.
+    for (let again = 0; again < 3 && agreement.ledSinceMs(group) > stops; again++) await this.pass(longestMs + leaseSlackMs);
+    for (const found of outlived()) violation(found);
+  }
+
+  private async pass(ms: number): Promise<void> {
+    await this.options.world.scheduler.run(ms);
+  }
+
+  private async letWatchesEnd(history: History, chronicle: Chronicle): Promise<void> {
+    const behind = (): boolean =>
+      history.watches.some((watching) => {
+        const { changes, ended, from, started } = watching;
+        if (ended !== "open" || from > chronicle.lastRevision) return false;
+        const last = chronicle.changes.findLast(({ events }) => events.some(({ key }) => isWatched(watching, key)));
+        return started === undefined || (last !== undefined && last.revision >= started && (changes.at(-1)?.revision ?? 0) < last.revision);
+      });
+    await this.options.world.scheduler
+      .until(() => !behind(), watchMsMax)
+      .catch((error: unknown) => {
+        if (!(error instanceof SimulationStuck)) throw error;
+      });
+  }
+}

@@ -1,0 +1,10 @@
+export { workloadNames, workloadTypes } from "./catalogue.ts";
+export type { Client, ClientHost, Manners, Space } from "./client.ts";
+export { Load } from "./load.ts";
+export type { LoadOptions } from "./load.ts";
+export { describeMix, mixOf, operationsOf } from "./mix.ts";
+export type { Mix, Outcomes } from "./mix.ts";
+export { drawLoad } from "./plan.ts";
+export type { LoadPlan, PartPlan } from "./plan.ts";
+export { unpad } from "./values.ts";
+export type { Workload, WorkloadType } from "./workload.ts";
