@@ -58,6 +58,8 @@ export function describeMessage(message: Message): string {
     }
     case "heartbeat":
       return `${head} commit=${message.commit}${message.context === 0 ? "" : ` context=${message.context}`}`;
+    case "commit":
+      return `${head} index=${message.commit}`;
     case "heartbeat-response":
       return `${head}${message.context === 0 ? "" : ` context=${message.context}`}`;
     case "snapshot":

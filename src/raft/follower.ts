@@ -7,6 +7,7 @@ import { EntryKind } from "./types.ts";
 import type { Configuration, Entry, Message } from "./types.ts";
 
 type Append = Extract<Message, { type: "append" }>;
+type Commit = Extract<Message, { type: "commit" }>;
 type Heartbeat = Extract<Message, { type: "heartbeat" }>;
 type Snapshot = Extract<Message, { type: "snapshot" }>;
 
@@ -121,6 +122,13 @@ export function handleHeartbeat(core: Core, message: Heartbeat): void {
   }
   core.commitTo(message.commit);
   core.send({ type: "heartbeat-response", from: core.replica, to: message.from, term: core.term, context: message.context });
+}
+
+export function handleCommit(core: Core, message: Commit): void {
+  hearLeader(core, message.from);
+  leaderIsBack(core, message.from);
+  // What the leader knows of an earlier life does not hold any more.
+  core.commitTo(core.isSuspect ? Math.min(message.commit, Math.max(core.matched, core.commit)) : message.commit);
 }
 
 /** Heartbeats travel on the control connection: one that arrives proves that it stands again. */

@@ -14,7 +14,7 @@ import {
   refuseStaleVote,
   tick,
 } from "./election.ts";
-import { becomeTrusted, handleAppend, handleHeartbeat, handleSnapshot, refuseStaleLeader } from "./follower.ts";
+import { becomeTrusted, handleAppend, handleCommit, handleHeartbeat, handleSnapshot, refuseStaleLeader } from "./follower.ts";
 import { changeConfiguration } from "./membership.ts";
 import { propose } from "./proposals.ts";
 import { readIndex } from "./reads.ts";
@@ -145,14 +145,14 @@ export class Raft {
       default:
         break;
     }
-    const fromLeader = message.type === "append" || message.type === "heartbeat" || message.type === "timeout-now";
+    const fromLeader = isLeaders(message) || message.type === "timeout-now";
     becomeFollower(core, message.term, fromLeader ? message.from : (0 as ReplicaId));
     return true;
   }
 
   private refuseStale(message: Message): void {
     if (message.type === "pre-vote" || message.type === "vote") refuseStaleVote(this.core, message);
-    else if (message.type === "append" || message.type === "heartbeat") refuseStaleLeader(this.core, message.from);
+    else if (isLeaders(message)) refuseStaleLeader(this.core, message.from);
     else if (message.type === "snapshot") handleSnapshot(this.core, message);
   }
 
@@ -174,6 +174,8 @@ export class Raft {
         return handleHeartbeat(core, message);
       case "heartbeat-response":
         return handleHeartbeatResponse(core, message);
+      case "commit":
+        return handleCommit(core, message);
       case "snapshot":
         return handleSnapshot(core, message);
       case "timeout-now":
@@ -310,4 +312,8 @@ export class Raft {
   describe(): string {
     return describeRaft(this.core);
   }
+}
+
+function isLeaders({ type }: Message): boolean {
+  return type === "append" || type === "heartbeat" || type === "commit";
 }

@@ -7,7 +7,7 @@ import type { Entry } from "./types.ts";
 
 /**
  * Builds what the leader sends, once per ready: several proposals of a turn travel in one append to
- * each follower, a new commit index travels with them or else in one heartbeat.
+ * each follower, a new commit index travels with them, with a heartbeat that is due, or else alone.
  */
 export function sendToFollowers(core: Core): void {
   if (!core.sendDue || core.role !== "leader") return;
@@ -17,8 +17,8 @@ export function sendToFollowers(core: Core): void {
   const batch: Batch = { from: 0, entries: [] };
   for (const [to, progress] of core.progress) {
     sendAppends(core, to, progress, batch);
-    if (progress.state === "replicate" && Math.min(core.commit, progress.match) > progress.toldCommit) progress.heartbeatDue = true;
     if (progress.heartbeatDue) sendHeartbeat(core, to, progress);
+    else if (progress.state === "replicate") tellCommit(core, to, progress);
   }
 }
 
@@ -35,6 +35,13 @@ function sendHeartbeat(core: Core, to: ReplicaId, progress: Progress): void {
   const context = core.reads.rounds.length > 0 || progress.attempt < core.reads.attempt ? core.reads.attempt : 0;
   core.send({ type: "heartbeat", from: core.replica, to, term: core.term, commit, context });
   progress.toldCommit = Math.max(progress.toldCommit, commit);
+}
+
+function tellCommit(core: Core, to: ReplicaId, progress: Progress): void {
+  const commit = Math.min(core.commit, progress.match);
+  if (commit <= progress.toldCommit) return;
+  core.send({ type: "commit", from: core.replica, to, term: core.term, commit });
+  progress.toldCommit = commit;
 }
 
 function sendAppends(core: Core, to: ReplicaId, progress: Progress, batch: Batch): void {

@@ -92,6 +92,8 @@ export type Message =
     })
   | (Envelope & { readonly type: "heartbeat"; readonly commit: number /** ReadIndex round; 0: none. */; readonly context: number })
   | (Envelope & { readonly type: "heartbeat-response"; readonly context: number })
+  /** The leader's commit index, as far as the follower holds it, when no append carries it: wants no answer. On the control connection, as heartbeats. */
+  | (Envelope & { readonly type: "commit"; readonly commit: number })
   /** Sent by the shell when all chunks have arrived and are durable: the follower's raft installs it. */
   | (Envelope & { readonly type: "snapshot"; readonly meta: SnapshotMeta })
   | (Envelope & { readonly type: "timeout-now" });

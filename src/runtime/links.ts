@@ -50,6 +50,8 @@ interface Peer {
   readonly entries: PeerConnection;
   readonly bulk: PeerConnection;
   readonly heartbeats: Heartbeat[];
+  /** There is more among them than commit indexes. */
+  isUrgent: boolean;
   /** Of the node, on connections that it opened; when we learned of it, before that. */
   lastHeardMs: number;
   /** When the connection that we opened last proved that what we send on it arrives, and that we hear of it. */
@@ -117,7 +119,7 @@ export class Links {
       onOpen: ignore,
       onFrame: (frame) => options.onBulkAnswer(node, frame),
     });
-    this.peers.set(node, { control, entries, bulk, heartbeats: [], lastHeardMs: options.clock.now(), provenMs: 0 });
+    this.peers.set(node, { control, entries, bulk, heartbeats: [], isUrgent: false, lastHeardMs: options.clock.now(), provenMs: 0 });
     control.dial();
     entries.dial();
   }
@@ -165,6 +167,7 @@ export class Links {
     const beat = heartbeatOf(group, message);
     if (beat !== undefined) {
       peer.heartbeats.push(beat);
+      if (beat.kind !== "commit") peer.isUrgent = true;
       this.withHeartbeats.add(peer);
       return;
     }
@@ -210,12 +213,22 @@ export class Links {
 
   /** What the turn has to say leaves, before anything is applied. Heartbeats of all groups are one frame per node. */
   flush(): void {
-    for (const peer of this.withHeartbeats) peer.control.send(encodeHeartbeats(peer.heartbeats.splice(0), this.options.headroom()));
-    this.withHeartbeats.clear();
+    for (const peer of this.withHeartbeats) if (peer.isUrgent) this.sendHeartbeats(peer);
     for (const { control, entries } of this.peers.values()) {
       control.flush();
       entries.flush();
     }
+  }
+
+  /** The rest, behind the answers that the turn has given: followers need not know of a commit before the client does. */
+  flushLast(): void {
+    for (const peer of this.withHeartbeats) this.sendHeartbeats(peer);
+  }
+
+  private sendHeartbeats(peer: Peer): void {
+    this.withHeartbeats.delete(peer);
+    peer.isUrgent = false;
+    peer.control.send(encodeHeartbeats(peer.heartbeats.splice(0), this.options.headroom()));
   }
 
   /** Takes over a connection that another node opened; it has said who it is. */
@@ -242,7 +255,7 @@ export class Links {
           if (heartbeats.length === 0) carrier.send(encodeHeartbeats([], this.options.headroom()));
           for (const beat of heartbeats) {
             // An answer: our heartbeats arrive, and its answers do.
-            if (beat.response && peer !== undefined) peer.provenMs = peer.lastHeardMs;
+            if (beat.kind === "heartbeat-response" && peer !== undefined) peer.provenMs = peer.lastHeardMs;
             this.options.onMessage(node, beat.group, messageOf(beat));
           }
           break;

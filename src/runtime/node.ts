@@ -335,6 +335,7 @@ export class UnumNode {
     try {
       this.groups.process(this.sendOut);
       this.watches.pump();
+      this.links.flushLast();
       if (this.groups.hasWork || this.watches.hasWork) this.schedule();
     } catch (error) {
       // A broken invariant: this node's reasoning is no longer to be trusted.

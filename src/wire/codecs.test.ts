@@ -45,6 +45,7 @@ import {
   encodeSnapshotReady,
   encodeWelcome,
   fromWireError,
+  heartbeatKinds,
   heartbeatOf,
   messageOf,
   negotiate,
@@ -134,6 +135,7 @@ const messages: fc.Arbitrary<Message> = fc.oneof(
     })),
   fc.record({ type: fc.constant("heartbeat" as const), ...envelope, commit: u64, context: u64 }),
   fc.record({ type: fc.constant("heartbeat-response" as const), ...envelope, context: u64 }),
+  fc.record({ type: fc.constant("commit" as const), ...envelope, commit: u64 }),
   fc.record({ type: fc.constant("snapshot" as const), ...envelope, meta: metas }),
   fc.record({ type: fc.constant("timeout-now" as const), ...envelope }),
 );
@@ -208,11 +210,11 @@ describe("what is encoded reads back the same", () => {
     );
   });
   it("heartbeats, alone and gathered", () => {
-    const beats = fc.record({ group, ...envelope, commit: u64, context: u64, response: fc.boolean() });
+    const beats = fc.record({ group, ...envelope, commit: u64, context: u64, kind: fc.constantFrom(...heartbeatKinds) });
     roundTrip(fc.record({ heartbeats: fc.array(beats, { maxLength: 10 }), headroom: fc.nat(255) }), ({ headroom, heartbeats }) =>
       decodeHeartbeats(encodeHeartbeats(heartbeats, headroom)),
     );
-    const plain = messages.filter((message) => message.type === "heartbeat" || message.type === "heartbeat-response");
+    const plain = messages.filter((message) => heartbeatKinds.some((kind) => kind === message.type));
     roundTrip(plain, (message) => {
       const beat = heartbeatOf(groupId(3), message);
       return beat === undefined ? undefined : messageOf(beat);

@@ -82,7 +82,7 @@ export {
   encodeSnapshotReady,
 } from "./snapshot.ts";
 export { decodeStateMessage, encodeStateMessage } from "./state.ts";
-export { FrameType, Method, drainMarkBytes, protocolMagic, protocolVersion } from "./types.ts";
+export { FrameType, Method, drainMarkBytes, protocolMagic, protocolVersion, heartbeatKinds } from "./types.ts";
 export type {
   Answer,
   Carrier,

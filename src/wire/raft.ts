@@ -1,7 +1,7 @@
 import { MalformedBytes, Reader, Writer, assert, concatBytes, unreachable } from "../base/index.ts";
 import type { GroupId, ReplicaId } from "../base/index.ts";
 import type { Configuration, Entry, EntryKind, Message, SnapshotMeta } from "../raft/types.ts";
-import { FrameType } from "./types.ts";
+import { FrameType, heartbeatKinds } from "./types.ts";
 import type { GroupMessage, Heartbeat } from "./types.ts";
 
 /** The number on the wire is the position: append only. */
@@ -16,6 +16,7 @@ const messageTypes: readonly Message["type"][] = [
   "heartbeat-response",
   "snapshot",
   "timeout-now",
+  "commit",
 ];
 
 const appendType = messageTypes.indexOf("append");
@@ -146,6 +147,9 @@ function writeMessage(writer: Writer, message: Message): void {
     case "heartbeat-response":
       writer.u64(message.context);
       break;
+    case "commit":
+      writer.u64(message.commit);
+      break;
     case "snapshot":
       writeSnapshotMeta(writer, message.meta);
       break;
@@ -195,6 +199,8 @@ function readMessage(reader: Reader): Message {
     }
     case "heartbeat-response":
       return { type, ...envelope, context: reader.u64() };
+    case "commit":
+      return { type, ...envelope, commit: reader.u64() };
     case "snapshot":
       return { type, ...envelope, meta: readSnapshotMeta(reader) };
     case "timeout-now":
@@ -248,11 +254,7 @@ export function encodeHeartbeats(heartbeats: readonly Heartbeat[], headroom: num
   const writer = new Writer(6 + heartbeats.length * heartbeatBytes);
   writer.u8(FrameType.heartbeats).u8(headroom).u32(heartbeats.length);
   for (const beat of heartbeats) {
-    writer
-      .u8(beat.response ? 1 : 0)
-      .u32(beat.group)
-      .u32(beat.from)
-      .u32(beat.to);
+    writer.u8(heartbeatKinds.indexOf(beat.kind)).u32(beat.group).u32(beat.from).u32(beat.to);
     writer.u64(beat.term).u64(beat.commit).u64(beat.context);
   }
   return writer.take();
@@ -266,28 +268,42 @@ export function decodeHeartbeats(frame: Uint8Array): { readonly heartbeats: read
   if (count * heartbeatBytes !== reader.remaining) throw new MalformedBytes(`${count} heartbeats in ${reader.remaining} bytes`);
   const heartbeats: Heartbeat[] = [];
   for (let i = 0; i < count; i++) {
-    const response = readFlag(reader);
+    const kind = heartbeatKinds[reader.u8()];
+    if (kind === undefined) throw new MalformedBytes("an unknown kind of heartbeat");
     const group = reader.u32() as GroupId;
     const from = reader.u32() as ReplicaId;
     const to = reader.u32() as ReplicaId;
     const term = reader.u64();
     const commit = reader.u64();
-    heartbeats.push({ group, from, to, term, commit, context: reader.u64(), response });
+    heartbeats.push({ kind, group, from, to, term, commit, context: reader.u64() });
   }
   return { heartbeats, headroom };
 }
 
-/** A heartbeat or its answer in the form that travels with those of other groups; undefined for any other message. */
+/** A heartbeat, its answer or a commit index in the form that travels with those of other groups; undefined for any other message. */
 export function heartbeatOf(group: GroupId, message: Message): Heartbeat | undefined {
   const { from, to, term } = message;
-  if (message.type === "heartbeat") return { group, from, to, term, commit: message.commit, context: message.context, response: false };
-  if (message.type === "heartbeat-response") return { group, from, to, term, commit: 0, context: message.context, response: true };
-  return undefined;
+  switch (message.type) {
+    case "heartbeat":
+      return { kind: message.type, group, from, to, term, commit: message.commit, context: message.context };
+    case "heartbeat-response":
+      return { kind: message.type, group, from, to, term, commit: 0, context: message.context };
+    case "commit":
+      return { kind: message.type, group, from, to, term, commit: message.commit, context: 0 };
+    default:
+      return undefined;
+  }
 }
 
-export function messageOf(heartbeat: Heartbeat): Message {
-  const { from, to, term, commit, context } = heartbeat;
-  return heartbeat.response
-    ? { type: "heartbeat-response", from, to, term, context }
-    : { type: "heartbeat", from, to, term, commit, context };
+export function messageOf({ kind, from, to, term, commit, context }: Heartbeat): Message {
+  switch (kind) {
+    case "heartbeat":
+      return { type: kind, from, to, term, commit, context };
+    case "heartbeat-response":
+      return { type: kind, from, to, term, context };
+    case "commit":
+      return { type: kind, from, to, term, commit };
+    default:
+      return unreachable(kind);
+  }
 }

@@ -113,14 +113,17 @@ export type Push =
   /** The node is about to stop: open a connection to another one, new requests first. */
   | { readonly kind: "leaving" };
 
+/** What travels with the heartbeats, by its number on the wire: append only. */
+export const heartbeatKinds = ["heartbeat", "heartbeat-response", "commit"] as const;
+
 export interface Heartbeat {
+  readonly kind: (typeof heartbeatKinds)[number];
   readonly group: GroupId;
   readonly from: ReplicaId;
   readonly to: ReplicaId;
   readonly term: number;
   readonly commit: number;
   readonly context: number;
-  readonly response: boolean;
 }
 
 export interface GroupMessage {
