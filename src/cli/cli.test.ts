@@ -56,7 +56,8 @@ class Runner {
             .split("\n")
             .map((each) => `${prefix} ${each}`.trimEnd());
     };
-    return [...show("out|", world.out), ...show("err|", world.err), `exit ${code}`].join("\n");
+    const ran = world.ran.splice(0).map((one) => `ran| ${one}`);
+    return [...show("out|", world.out), ...show("err|", world.err), ...ran, `exit ${code}`].join("\n");
   }
 }
 

@@ -1,6 +1,6 @@
-import type { ClusterStatus, LeaderTransfer, MemberStatus, NodeStatus } from "../api/index.ts";
+import type { ClusterStatus, LeaderTransfer, MemberStatus, NodeStatus, ScheduleStatus } from "../api/index.ts";
 
-export type { ClusterStatus, GroupStatus, LeaderTransfer, MemberStatus, NodeStatus, ReplicaReport } from "../api/index.ts";
+export type { ClusterStatus, GroupStatus, LeaderTransfer, MemberStatus, NodeStatus, ReplicaReport, ScheduleStatus } from "../api/index.ts";
 
 /**
  * What the commands need of a handle, in their own words. Values are bytes here: JSON is a matter of
@@ -18,8 +18,34 @@ export interface Client {
   transferLeader(
     options?: Timed & { readonly keyspace?: string | undefined; readonly to?: string | undefined },
   ): Promise<readonly LeaderTransfer[]>;
+  /** Waits in line for the lock. */
+  lock(
+    name: string,
+    options: { readonly ttl: number | undefined; readonly timeout: number | undefined; readonly shared: boolean },
+  ): Promise<HeldClaim>;
+  election(name: string): {
+    run(
+      work: (claim: HeldSignal) => Promise<void>,
+      options: { readonly ttl: number | undefined; readonly data: unknown },
+    ): {
+      readonly closed: Promise<void>;
+      close(): Promise<void>;
+    };
+    observe(): AsyncIterable<{ readonly fence: number; readonly data: unknown } | undefined>;
+  };
+  schedules(options?: Timed): Promise<readonly ScheduleStatus[]>;
   /** The bytes of one backup file. */
   snapshotSave(options?: { readonly keyspaces?: readonly string[] | undefined }): AsyncIterable<Uint8Array>;
+  close(): Promise<void>;
+}
+
+export interface HeldSignal {
+  readonly fence: number;
+  readonly held: boolean;
+  readonly signal: { readonly aborted: boolean; addEventListener(type: "abort", listener: () => void): void };
+}
+
+export interface HeldClaim extends HeldSignal {
   close(): Promise<void>;
 }
 

@@ -1,7 +1,7 @@
 import { isUnumError } from "../base/index.ts";
 
-/** A command ends with this. Commands return it; nothing below `main.ts` exits the process. */
-export type ExitCode = 0 | 1 | 2 | 130;
+/** A command ends with this: 0, 1, 2, 130, or what a program that it ran ended with. Nothing below `main.ts` exits the process. */
+export type ExitCode = number;
 
 /** The user's mistake: one clear line, a suggestion, exit code 2. */
 export class Mistake extends Error {

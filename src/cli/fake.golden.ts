@@ -25,6 +25,8 @@ export class FakeWorld {
   readonly takenPorts = new Set<number>();
   readonly connected: string[] = [];
   readonly children: FakeChild[] = [];
+  /** Other programs that were run, and the variables that they were given. */
+  readonly ran: string[] = [];
   clock: Clock = {
     now: () => 0,
     wall: () => 0,
@@ -60,6 +62,10 @@ export class FakeWorld {
           const child = new FakeChild(request);
           this.children.push(child);
           return child;
+        },
+        run: ({ args, environment, program }) => {
+          this.ran.push([program, ...args].join(" "), ...Object.entries(environment ?? {}).map(([name, value]) => `${name}=${value}`));
+          return { pid: 99, kill: () => true, exited: Promise.resolve({ code: program === "false" ? 1 : 0, signal: null }) };
         },
         alive: (pid) => this.alive.has(pid),
         onSignal: () => () => undefined,
@@ -146,6 +152,28 @@ export class FakeWorld {
         return { ...member, state: "removed" };
       },
       transferLeader: async (options) => [{ group: 1, from: nodeId(1), to: options?.to ?? nodeId(2) }],
+      lock: async () => ({ fence: 7, held: true, signal: neverAborted, close: async () => undefined }),
+      election: () => ({
+        run: (work) => {
+          const done = work({ fence: 8, held: true, signal: neverAborted });
+          return { closed: done, close: () => done };
+        },
+        observe: async function* () {
+          yield undefined;
+          yield { fence: 8, data: { name: "n1" } };
+        },
+      }),
+      schedules: async () => [
+        {
+          name: "cleanup",
+          when: "0 3 * * *",
+          timezone: "Europe/Berlin",
+          disagreement: ["0 4 * * *"],
+          participants: 3,
+          next: new Date("2026-01-02T02:00:00Z"),
+          history: [{ at: new Date("2026-01-01T02:00:00Z"), attempt: 2, outcome: "completed", ranMs: 1200 }],
+        },
+      ],
       snapshotSave: async function* () {
         yield utf8Encode("backup");
       },
@@ -153,6 +181,8 @@ export class FakeWorld {
     };
   }
 }
+
+const neverAborted = { aborted: false, addEventListener: () => undefined };
 
 const nodeId = (at: number): string => `000000000000000${at}`;
 

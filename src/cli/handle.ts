@@ -12,6 +12,12 @@ export function clientOf(unum: UnumHandle): Client {
     members: (options) => unum.members(options),
     removeMember: (member, options) => unum.removeMember(member, options),
     transferLeader: (options) => unum.transferLeader(options),
+    lock: (name, { shared, timeout, ttl }) => (shared ? unum.lock(name).shared : unum.lock(name)).acquire({ timeout, ttl }),
+    election: (name) => {
+      const election = unum.election(name);
+      return { run: (work, { data, ttl }) => election.run(work, { data, ttl }), observe: () => election.observe() };
+    },
+    schedules: (options) => unum.schedules(options),
     snapshotSave: (options) => unum.snapshotSave(options),
     close: () => unum.close(),
   };

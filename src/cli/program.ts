@@ -3,6 +3,7 @@ import { isUnumError } from "../base/index.ts";
 import { addBenchCommand } from "./bench/command.ts";
 import { commandPath, refuseUnknownCommand } from "./command.ts";
 import type { Registry } from "./command.ts";
+import { addClaimCommands } from "./commands/claims.ts";
 import { addClusterCommands } from "./commands/cluster.ts";
 import { addCompletionCommand } from "./commands/completion.ts";
 import { addKvCommands } from "./commands/kv.ts";
@@ -47,6 +48,8 @@ export function buildProgram(registry: Registry): Command {
     .version(context.version, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .helpCommand(false)
+    // So that what stands behind a command's own arguments is passed on to the program that it runs.
+    .enablePositionalOptions()
     .showSuggestionAfterError(true)
     .exitOverride()
     .configureOutput({
@@ -64,6 +67,7 @@ export function buildProgram(registry: Registry): Command {
   addStartCommand(program, registry);
   addClusterCommands(program, registry);
   addKvCommands(program, registry);
+  addClaimCommands(program, registry);
   addSnapshotCommands(program, registry);
   addRecoverCommand(program, registry);
   addBenchCommand(program, registry);

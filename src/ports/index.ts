@@ -4,7 +4,7 @@ export { DiskError } from "./disk.ts";
 export type { Disk, DiskErrorCode, File } from "./disk.ts";
 export { silentLogger } from "./logger.ts";
 export type { Logger } from "./logger.ts";
-export type { Child, ChildExit, FileSink, Files, Input, Output, Processes, Signal, SpawnRequest } from "./process.ts";
+export type { Child, ChildExit, FileSink, Files, Input, Output, Processes, RunRequest, Signal, SpawnRequest } from "./process.ts";
 export type { Names } from "./names.ts";
 export type { Random } from "./random.ts";
 export type { Scope, Surroundings } from "./scope.ts";

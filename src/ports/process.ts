@@ -16,6 +16,8 @@ export interface Processes {
    * that watches it leaves no orphan.
    */
   spawn(request: SpawnRequest): Child;
+  /** Starts another program, which shares our terminal: input, output and errors. */
+  run(request: RunRequest): Child;
   /** Whether a process with this id exists. */
   alive(pid: number): boolean;
   /** Calls back on each arrival until the returned function is called; meanwhile the signal does nothing else. */
@@ -27,6 +29,13 @@ export interface SpawnRequest {
   readonly environment?: Readonly<Record<string, string>>;
   /** Each whole line that the child writes to its standard error. */
   readonly onErrorLine?: (line: string) => void;
+}
+
+export interface RunRequest {
+  /** Found as a shell finds it; no shell reads it. */
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface Child {

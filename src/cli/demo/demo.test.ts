@@ -21,6 +21,9 @@ function clientOf(kv: FakeStore): Client {
     members: refused,
     removeMember: refused,
     transferLeader: refused,
+    lock: refused,
+    election: refused,
+    schedules: refused,
     snapshotSave: refused,
     close: async () => undefined,
   };

@@ -5,7 +5,7 @@ import { access, mkdir, mkdtemp, open, readFile, rename, rm, writeFile } from "n
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
-import type { Child, ChildExit, Files, FileSink, Processes, Signal, SpawnRequest } from "../../ports/index.ts";
+import type { Child, ChildExit, Files, FileSink, Processes, RunRequest, Signal, SpawnRequest } from "../../ports/index.ts";
 
 /** `program`: the script that children run, with this process's own Node and its flags. */
 export function nodeProcesses(program: string): Processes {
@@ -14,6 +14,7 @@ export function nodeProcesses(program: string): Processes {
     environment: process.env,
     directory: process.cwd(),
     spawn: (request) => spawnChild(program, request),
+    run: runProgram,
     alive,
     onSignal(signal: Signal, callback: () => void): () => void {
       process.on(signal, callback);
@@ -37,6 +38,16 @@ function spawnChild(program: string, request: SpawnRequest): Child {
       resolve({ code: 1, signal: null });
     });
     // "close" follows "exit" once the last line of standard error was read.
+    child.once("close", (code, signal) => resolve({ code, signal }));
+  });
+  return { pid: child.pid ?? 0, kill: (signal) => child.kill(signal), exited };
+}
+
+function runProgram({ args, environment, program }: RunRequest): Child {
+  const child = spawn(program, args, { env: { ...process.env, ...environment }, stdio: "inherit" });
+  const exited = new Promise<ChildExit>((resolve) => {
+    // As shells have it: 127 when there is no such program.
+    child.once("error", (error) => resolve({ code: (error as NodeJS.ErrnoException).code === "ENOENT" ? 127 : 126, signal: null }));
     child.once("close", (code, signal) => resolve({ code, signal }));
   });
   return { pid: child.pid ?? 0, kill: (signal) => child.kill(signal), exited };
