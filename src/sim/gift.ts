@@ -4,7 +4,8 @@ import type { Evidence, Job, JobResult, Laborer } from "./labor.ts";
 import { describeResult, replayLine } from "./report.ts";
 import { writeScenario } from "./scenario.ts";
 import type { SeedResult } from "./seed.ts";
-import { faultsOf, shrink, symptomOf } from "./shrink.ts";
+import { drawIllegal } from "./check/index.ts";
+import { faultsOf, shrink, stepsOf, symptomOf } from "./shrink.ts";
 import type { Reduction, Shrunk } from "./shrink.ts";
 
 /** What a failure leaves behind, so that somebody can begin at once. */
@@ -22,7 +23,7 @@ export interface GiftOptions {
 
 /**
  * Runs a failed job again, writing down all that happens, into a directory of its own: `scenario.json` (seed and plan, for
- * `--scenario`), `result.txt`, `history.txt`, `trace.txt`; and `smaller/` with the same of the smallest plan that still fails.
+ * `--scenario`), `result.txt`, `history.txt`, `trace.txt`, a picture of each key that is not linearizable; and `smaller/` with the same of the smallest plan that still fails.
  */
 export async function unwrap(job: Job, failed: SeedResult, laborer: Laborer, options: GiftOptions): Promise<void> {
   const { commit, files, root, say } = options;
@@ -33,10 +34,10 @@ export async function unwrap(job: Job, failed: SeedResult, laborer: Laborer, opt
   await writeRun(files, directory, await laborer.run({ ...job, evidence: true }), commit);
   say(`written to ${directory}`);
   if (!options.shrink) return;
-  const { plan, trials } = await shrinkFailure(failed, laborer, options.reductions ?? [faultsOf]);
+  const { plan, trials } = await shrinkFailure(failed, laborer, options.reductions);
   await writeRun(files, `${directory}/smaller`, await laborer.run({ seed: job.seed, options: { plan }, evidence: true }), commit);
   say(
-    `smaller: ${plan.faults.length} of ${failed.plan.faults.length} faults after ${trials} runs: npm run sim -- --scenario ${directory}/smaller/scenario.json --trace`,
+    `smaller: ${plan.faults.length} of ${failed.plan.faults.length} faults, ${failed.steps.length - plan.leftOut.length} of ${failed.steps.length} steps after ${trials} runs: npm run sim -- --scenario ${directory}/smaller/scenario.json --trace`,
   );
 }
 
@@ -44,7 +45,7 @@ export async function unwrap(job: Job, failed: SeedResult, laborer: Laborer, opt
 export function shrinkFailure(
   failed: SeedResult,
   laborer: Laborer,
-  reductions: readonly Reduction<unknown>[] = [faultsOf],
+  reductions: readonly Reduction<unknown>[] = [faultsOf, stepsOf(failed.steps)],
 ): Promise<Shrunk> {
   const symptom = symptomOf(failed.violations[0] ?? "");
   const fails = async (plan: SeedResult["plan"]): Promise<boolean> => {
@@ -58,6 +59,7 @@ async function writeRun(files: Files, directory: string, { evidence, result }: J
   const { plan, seed, violations } = result;
   await writeScenario(files, `${directory}/scenario.json`, { seed, plan, commit, violations });
   await files.write(`${directory}/result.txt`, utf8Encode(`${describeResult(result)}\n`));
+  for (const [at, found] of result.illegal.entries()) await files.write(`${directory}/illegal-${at}.html`, utf8Encode(drawIllegal(found)));
   if (evidence === undefined) return;
   for (const name of ["history", "trace"] as const satisfies readonly (keyof Evidence)[])
     await files.write(`${directory}/${name}.txt`, utf8Encode(`${evidence[name].join("\n")}\n`));

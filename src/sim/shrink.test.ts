@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Prng } from "../base/index.ts";
 import { drawPlan } from "./nemesis.ts";
 import type { Plan } from "./nemesis.ts";
-import { shrink, symptomOf, trialsMax } from "./shrink.ts";
+import { faultsOf, shrink, stepsOf, symptomOf, trialsMax } from "./shrink.ts";
 
 const drawn = [...Array(50).keys()].map((seed) => drawPlan(new Prng(seed), "network")).find(({ faults }) => faults.length > 12) as Plan;
 
@@ -15,6 +15,27 @@ describe("the shrinker", () => {
     expect(plan.clients).toBe(1);
     expect(plan.faultMs).toBeLessThanOrEqual(drawn.faultMs);
     expect(trials).toBeLessThan(100);
+  });
+
+  it("finds the steps that a failure needs among hundreds, and the faults beside them", async () => {
+    const made = Array.from({ length: 400 }, (_, i) => `c${i % 3}/bank/0/${i}`);
+    const needed = [made[17], made[203], made[204]] as string[];
+    const fault = drawn.faults[5] as Plan["faults"][number];
+    const fails = async ({ faults, leftOut }: Plan): Promise<boolean> =>
+      faults.includes(fault) && !needed.some((step) => leftOut.includes(step));
+    const { plan, trials } = await shrink(drawn, fails, [faultsOf, stepsOf(made)]);
+    expect(plan.faults).toEqual([fault]);
+    expect(made.filter((step) => !plan.leftOut.includes(step))).toEqual(needed);
+    expect(trials).toBeLessThan(trialsMax);
+  });
+
+  it("leaves steps out that are left out already", () => {
+    const made = ["a", "b", "c", "d"];
+    const steps = stepsOf(made);
+    const plan = steps.keep(drawn, ["a", "c"]);
+    expect(plan.leftOut).toEqual(["b", "d"]);
+    expect(steps.parts(plan)).toEqual(["a", "c"]);
+    expect(steps.keep(plan, ["c"]).leftOut).toEqual(["a", "b", "d"]);
   });
 
   it("gives the plan back when nothing can go", async () => {

@@ -20,6 +20,24 @@ export const faultsOf: Reduction<Plan["faults"][number]> = {
 };
 
 /**
+ * Steps of clients, by the names that a run gave them (`made`). A step left out changes what no other draws, though
+ * perhaps what it meets.
+ */
+export function stepsOf(made: readonly string[]): Reduction<string> {
+  const without = (plan: Plan): ReadonlySet<string> => new Set(plan.leftOut);
+  return {
+    parts: (plan) => {
+      const leftOut = without(plan);
+      return made.filter((step) => !leftOut.has(step));
+    },
+    keep: (plan, steps) => {
+      const kept = new Set(steps);
+      return { ...plan, leftOut: made.filter((step) => !kept.has(step)) };
+    },
+  };
+}
+
+/**
  * Takes away what a failure does not need: faults first, then clients, time and whatever else `reductions` name, each
  * as long as the run still fails in the same way.
  */

@@ -89,6 +89,67 @@ describe("the register check", () => {
   });
 });
 
+describe("the register check of what transactions and conflicts tell", () => {
+  const txn = (more: Partial<Extract<Operation, { kind: "txn" }>>): Operation => ({
+    kind: "txn",
+    compare: [],
+    writes: [],
+    reads: [],
+    elseReads: [],
+    ...more,
+  });
+  const begun = (): Story => {
+    const story = new Story();
+    story.did("c1", put("r1", "a"), wrote(2));
+    story.did("c1", put("r1", "b"), wrote(3));
+    return story;
+  };
+
+  it("refuses an old value read within a transaction, and in the branch of a conflict", () => {
+    const old = { key: "r1", entry: { key: "r1", value: "a", revision: 2 } };
+    const fresh = { key: "r1", entry: { key: "r1", value: "b", revision: 3 } };
+    for (const [read, count] of [
+      [fresh, 0],
+      [old, 1],
+    ] as const) {
+      const looked = begun();
+      looked.did("c2", txn({ reads: ["r1"] }), { kind: "reads", revision: 3, reads: [read] });
+      expect(checkRegisters(looked.history).violations).toHaveLength(count);
+      const lost = begun();
+      const operation = txn({ compare: [{ key: "r9", revision: 7 }], writes: [{ key: "r1", value: "z" }], elseReads: ["r1"] });
+      lost.did("c2", operation, { kind: "conflict", revision: 3, reads: [read] });
+      expect(checkRegisters(lost.history).violations).toHaveLength(count);
+    }
+  });
+
+  it("refuses a conflict that names a revision which had gone, and believes one that nobody else was told of", () => {
+    for (const [found, count] of [
+      [3, 0],
+      [2, 1],
+      [0, 1],
+      [99, 0],
+    ] as const) {
+      const story = begun();
+      story.did("c2", put("r1", "z", 7), { kind: "conflict", found });
+      expect(checkRegisters(story.history).violations, `found ${found}`).toHaveLength(count);
+    }
+  });
+
+  it("lets an entry on a lease go by itself, once, and no other", () => {
+    const gone: Result = { kind: "entry", entry: undefined };
+    const story = new Story();
+    story.did("c1", { kind: "put", key: "e1", value: "a", ifRevision: undefined, lease: "7" }, wrote(2));
+    story.did("c2", get("e1"), gone);
+    expect(checkRegisters(story.history).violations).toEqual([]);
+    story.did("c1", { kind: "put", key: "e1", value: "b", ifRevision: undefined, lease: "7" }, wrote(4));
+    story.did("c2", get("e1"), gone);
+    expect(checkRegisters(story.history).violations).toHaveLength(1);
+    const other = begun();
+    other.did("c2", get("r1"), gone);
+    expect(checkRegisters(other.history).violations).toHaveLength(1);
+  });
+});
+
 describe("the durability check", () => {
   const story = (): Story => {
     const made = new Story();
@@ -145,6 +206,50 @@ describe("the revision check", () => {
     expect(checkRevisions(story.history, new Chronicle(whole))).toEqual([]);
     story.did("c1", range, seen(["r1", "c", 4], ["r2", "b", 3]));
     expect(checkRevisions(story.history, new Chronicle(whole))).toHaveLength(1);
+  });
+
+  it("finds a page that is not the state at its revision, that says there is more where there is not, or counts wrong", () => {
+    const list = (from: string, revision: number): Operation => ({ kind: "list", prefix: "r", from, limit: 1, revision });
+    const [a, b] = [
+      { key: "r1", value: "a", revision: 2 },
+      { key: "r2", value: "b", revision: 3 },
+    ];
+    const found = (operation: Operation, answer: Omit<Extract<Result, { kind: "page" }>, "kind">): string[] => {
+      const story = new Story();
+      story.did("c1", operation, { kind: "page", ...answer });
+      return checkRevisions(story.history, new Chronicle(whole));
+    };
+    expect(found(list("r", 3), { revision: 4, entries: [a], more: true, count: 2 })).toEqual([]);
+    expect(found(list("r1\0", 3), { revision: 4, entries: [b], more: false, count: 1 })).toEqual([]);
+    expect(found(list("r", 4), { revision: 4, entries: [a], more: true, count: 2 })).toHaveLength(1);
+    expect(found(list("r", 3), { revision: 4, entries: [a], more: false, count: 2 })[0]).toContain("more: true");
+    expect(found(list("r", 3), { revision: 4, entries: [a], more: true, count: 3 })[0]).toContain("2 in all");
+    expect(found(list("r1\0", 3), { revision: 4, entries: [a], more: true, count: 2 })).toHaveLength(1);
+  });
+
+  it("finds reads of one transaction that are not of one revision", () => {
+    const found = (...values: readonly (readonly [string, string, number])[]): string[] => {
+      const story = new Story();
+      const reads = values.map(([key, value, revision]) => ({ key, entry: { key, value, revision } }));
+      const operation: Operation = { kind: "txn", compare: [], writes: [], reads: ["r1", "r2"], elseReads: [] };
+      story.did("c1", operation, { kind: "reads", revision: 4, reads });
+      return checkRevisions(story.history, new Chronicle(whole));
+    };
+    expect(found(["r1", "c", 4], ["r2", "b", 3])).toEqual([]);
+    expect(found(["r1", "a", 2], ["r2", "b", 3])[0]).toContain("r1 is c@4");
+  });
+
+  it("finds a wrong revision of creation and a wrong version, through deletion too", () => {
+    const chronicle = new Chronicle([change(2, "r1", "a"), change(3, "r1", "b"), change(4, "r1", undefined), change(5, "r1", "c")]);
+    const found = (value: string, revision: number, createRevision: number, version: number): string[] => {
+      const story = new Story();
+      story.did("c1", get("r1", true), { kind: "entry", entry: { key: "r1", value, revision, createRevision, version } });
+      return checkRevisions(story.history, chronicle);
+    };
+    expect(found("b", 3, 2, 2)).toEqual([]);
+    expect(found("c", 5, 5, 1)).toEqual([]);
+    expect(found("c", 5, 2, 1)).toHaveLength(1);
+    expect(found("c", 5, 5, 3)).toHaveLength(1);
   });
 
   it("finds revisions that contradict real time across keys", () => {
@@ -213,6 +318,40 @@ describe("the watch check", () => {
     expect(check([whole[0] as SeenChange, change(3, "l1", "x"), ...whole.slice(1)])[0]).toContain("should be @4");
   });
 
+  it("finds an entry before that is not what the event replaced, that is missing, or that there was not", () => {
+    const found = (...before: readonly (string | undefined)[]): string[] => {
+      const history = new History();
+      const watching = history.watch("c1", "r1", 2, { exact: true, previous: true });
+      history.started(watching, 2);
+      const previous = (value: string | undefined, revision: number): object =>
+        value === undefined ? {} : { previous: { key: "r1", value, revision } };
+      watching.changes.push(
+        { revision: 2, events: [{ key: "r1", value: "a", ...previous(before[0], 1) }] },
+        { revision: 4, events: [{ key: "r1", value: "b", ...previous(before[1], 2) }] },
+        { revision: 5, events: [{ key: "r1", value: undefined, ...previous(before[2], 4) }] },
+      );
+      return checkWatches(history, chronicle);
+    };
+    expect(found(undefined, "a", "b")).toEqual([]);
+    expect(found(undefined, "a", "a")[0]).toContain("before r1@5 there was b, and it says a");
+    expect(found(undefined, undefined, "b")[0]).toContain("it says nothing");
+    expect(found("x", "a", "b")[0]).toContain("there was nothing");
+  });
+
+  it("finds a watch of the future that begins elsewhere, and lets it miss what was written before", () => {
+    const found = (started: number, ...changes: readonly SeenChange[]): string[] => {
+      const story = new Story();
+      const watching = story.history.watch("c1", "r", 5);
+      story.history.started(watching, started);
+      story.did("c2", { kind: "put", key: "r1", value: "b", ifRevision: undefined }, wrote(4));
+      watching.changes.push(...changes);
+      return checkWatches(story.history, chronicle);
+    };
+    expect(found(5, change(5, "r1", undefined))).toEqual([]);
+    expect(found(4, change(5, "r1", undefined))[0]).toContain("it was to start at 5");
+    expect(found(5, whole[1] as SeenChange, change(5, "r1", undefined))[0]).toContain("should be @5");
+  });
+
   it("finds a watch that starts behind a write made after its start", () => {
     const story = new Story();
     const watching = story.history.watch("c1", "r", 0);
@@ -257,5 +396,29 @@ describe("the agreement check", () => {
     agreement.leads("n1", 1, 3);
     agreement.leads("n2", 1, 3);
     expect(agreement.violations).toHaveLength(5);
+  });
+
+  it("finds a replica whose entries before the ones compared were others", () => {
+    const agreement = new Agreement();
+    agreement.began("n1", 1, 0);
+    agreement.began("n2", 1, 0);
+    // The states after them are the same by chance.
+    agreement.applied("n1", 1, applied(1, 1, 7));
+    agreement.applied("n2", 1, applied(1, 1, 8));
+    agreement.applied("n1", 1, applied(2, 1, 9));
+    agreement.applied("n2", 1, applied(2, 1, 9));
+    expect(agreement.violations).toHaveLength(2);
+    expect(agreement.violations[1]).toBe("what n2 and n1 applied of group 1 before entry 2 is not the same");
+  });
+
+  it("takes the chain of whoever was there first for a replica that begins from a snapshot", () => {
+    const agreement = new Agreement();
+    agreement.began("n1", 1, 0);
+    for (const index of [1, 2, 3]) agreement.applied("n1", 1, applied(index));
+    agreement.began("n2", 1, 2);
+    agreement.applied("n2", 1, applied(3));
+    agreement.began("n3", 1, 9);
+    agreement.applied("n3", 1, applied(10));
+    expect(agreement.violations).toEqual([]);
   });
 });

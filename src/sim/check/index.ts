@@ -13,6 +13,7 @@ export { LeaseGuard, checkExpired, checkHoldings } from "./leases.ts";
 export type { Holding, LeaseBound } from "./leases.ts";
 export { checkLinearizable } from "./linearizability.ts";
 export type { Interval, Linearization, SearchBudget, SequentialModel, Verdict } from "./linearizability.ts";
+export { drawIllegal } from "./picture.ts";
 export { WirePromises } from "./promises.ts";
 export { checkRegisters, keysOf, registerModel, stuckCalls } from "./registers.ts";
 export type { IllegalKey, RegisterInput, RegisterOutput, RegisterReport } from "./registers.ts";

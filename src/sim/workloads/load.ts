@@ -3,7 +3,7 @@ import type { UnumHandle } from "../../api/index.ts";
 import { LeaseGuard } from "../check/index.ts";
 import { History } from "../history.ts";
 import type { Call, Outcome } from "../history.ts";
-import { workloadType } from "./catalogue.ts";
+import { workloadNames, workloadType } from "./catalogue.ts";
 import { Client } from "./client.ts";
 import type { ClientHost, Space } from "./client.ts";
 import { mixOf } from "./mix.ts";
@@ -22,10 +22,9 @@ export interface LoadOptions {
 }
 
 interface Part {
-  /** Its workload's name; a number behind it makes it its own where there are two of them. */
-  readonly name: string;
-  readonly workload: Workload;
+  /** Its workload's name: there is one part of each at most. */
   readonly type: string;
+  readonly workload: Workload;
   readonly space: Space;
 }
 
@@ -45,14 +44,9 @@ export class Load {
     this.options = options;
     this.plan = options.plan;
     this.space("default");
-    this.parts = options.plan.parts.map(({ space, workload }, at) => {
-      const name = `${workload}.${at}`;
-      const place = {
-        prefix: `${prefixLetters[at % prefixLetters.length]}${at}/`,
-        space: this.space(space),
-        prng: options.prng.fork(name),
-      };
-      return { name, workload: workloadType(workload).create(place), type: workload, space: place.space };
+    this.parts = options.plan.parts.map(({ space, workload: type }) => {
+      const place = { prefix: prefixOf(type), space: this.space(space), prng: options.prng.fork(type) };
+      return { type, workload: workloadType(type).create(place), space: place.space };
     });
   }
 
@@ -75,14 +69,14 @@ export class Load {
     for (const part of this.parts) {
       const client = this.client(host, handle, part.space.name);
       this.clients.push(client);
-      const prng = this.options.prng.fork(`${host.name} ${part.name}`);
+      const prng = this.options.prng.fork(`${host.name} ${part.type}`);
       for (let lane = 0; lane < this.plan.lanes; lane++) void this.work(client, part, lane, prng.fork(`lane ${lane}`));
       part.workload.follow?.(client, prng.fork("follow"));
     }
   }
 
   private async work(client: Client, part: Part, lane: number, prng: Prng): Promise<void> {
-    const line = `${client.name}/${part.name}/${lane}`;
+    const line = `${client.name}/${part.type}/${lane}`;
     this.busy.add(line);
     for (let number = 0; !this.stopping; number++) {
       const step = prng.fork(`step ${number}`);
@@ -129,13 +123,14 @@ export class Load {
 
   /** What was really done, a row for each part. */
   mix(): Mix[] {
-    return this.parts.map(({ name, space, type, workload }) => ({
+    return this.parts.map(({ space, type, workload }) => ({
       ...mixOf(space.history, type, workload.counts?.() ?? new Map()),
       workload: space.name === "default" ? type : `${type} in ${space.name}`,
-      name,
     }));
   }
 }
 
-/** Prefixes that are not in the order of the parts, so that ranges of one lie between those of others. */
-const prefixLetters = ["m", "c", "x", "a", "p"];
+/** Short, its own, and not in the order in which workloads are told of. */
+function prefixOf(workload: string): string {
+  return `${"mcxapvkbqf"[workloadNames.indexOf(workload)]}/`;
+}

@@ -21,12 +21,19 @@ export interface LoadPlan extends Manners {
 
 /** Swarm-style, as the faults are: one to three workloads, unless `names` says which. */
 export function drawLoad(prng: Prng, names: readonly string[] = []): LoadPlan {
-  const chosen = names.length > 0 ? names : prng.shuffle(workloadNames).slice(0, prng.pick([1, 2, 2, 3]));
+  const chosen =
+    names.length > 0
+      ? names
+      : prng
+          .fork("names")
+          .shuffle(workloadNames)
+          .slice(0, prng.pick([1, 2, 2, 3]));
   const another = prng.chance(1, 4);
-  const parts = chosen.map((workload) => ({ workload, space: another && prng.chance(1, 2) ? "second" : "default" }));
+  // Each by itself: taking one workload away changes nothing about the others.
+  const isElsewhere = (workload: string): boolean => another && prng.fork(`space of ${workload}`).chance(1, 2);
   return {
-    parts,
-    lanes: chosen.length > 1 ? 1 : prng.pick([1, 2, 3]),
+    parts: chosen.map((workload) => ({ workload, space: isElsewhere(workload) ? "second" : "default" })),
+    lanes: prng.pick([1, 1, 2]),
     thinkMsMax: prng.pick([100, 300, 1_000]),
     timeoutMs: prng.pick([1_000, 3_000, 10_000]),
     stalePercent: prng.pick([0, 10, 50]),
