@@ -50,6 +50,11 @@ export const steps: readonly Step[] = [
   { name: "cluster", what: "real processes, killed for real", run: () => tests("--config", "vitest.cluster.config.ts") },
   { name: "docs", what: "examples of README and docs, executed", run: () => node("dist/tools/snippets.js") },
   { name: "sim", what: "fixed seeds of the simulator, and this commit's own", run: () => node("dist/sim/main.js", "--smoke") },
+  {
+    name: "chaos",
+    what: "real processes under faults for twenty seconds",
+    run: () => node("dist/test/chaos/main.js", "--minutes", "0.33", "--seed", "1"),
+  },
 ];
 
 export interface Outcome {
@@ -69,7 +74,9 @@ export async function runSteps(chosen: readonly Step[], now: () => number, say: 
     const result = await step.run();
     passed += result.counts?.passed ?? 0;
     failed += result.ok ? 0 : Math.max(1, result.counts?.failed ?? 1);
-    lines.push(`${result.ok ? "ok    " : "FAILED"}  ${step.name.padEnd(8)} ${((now() - startedMs) / 1000).toFixed(1).padStart(6)} s`);
+    const line = `${result.ok ? "ok    " : "FAILED"}  ${step.name.padEnd(8)} ${((now() - startedMs) / 1000).toFixed(1).padStart(6)} s`;
+    lines.push(line);
+    say(line);
     if (!result.ok) break;
   }
   return { passed, failed, lines };

@@ -25,6 +25,8 @@ export class Controller {
   private readonly strays = new Map<GroupId, number>();
   private readonly configured = new Map<GroupId, number>();
   private ticks = 0;
+  /** From when this node asks to leave: to be called when the others have removed it. */
+  private leaving: (() => void) | undefined;
 
   constructor(node: UnumNode) {
     this.node = node;
@@ -162,8 +164,23 @@ export class Controller {
   async leave(timeoutMs: number): Promise<void> {
     const members = this.node.directory?.members();
     if (members === undefined || members.size <= 1) return;
-    await this.handOver();
-    await this.placement.removeNode(this.node.nodeId, timeoutMs);
+    // The others may drop this node before it hears what became of its request: that they did is the answer.
+    const dropped = new Promise<void>((resolve) => {
+      this.leaving = resolve;
+    });
+    try {
+      await this.handOver();
+      await Promise.race([this.placement.removeNode(this.node.nodeId, timeoutMs), dropped]);
+    } catch (error) {
+      this.leaving = undefined;
+      throw error;
+    }
+  }
+
+  /** The cluster has given this node up. Whether that is what the node itself asks for, or has asked for. */
+  dropped(): boolean {
+    this.leaving?.();
+    return this.leaving !== undefined;
   }
 
   removeNode(id: NodeId, timeoutMs: number): Promise<void> {

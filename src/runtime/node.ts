@@ -298,7 +298,7 @@ export class UnumNode {
 
   /** The cluster has given this node up: its id never returns. */
   private removed(): void {
-    if (this.isStopping) return;
+    if (this.isStopping || this.controller.dropped()) return;
     const stop = (): void => this.fatal(removedError());
     // What could not be written down will be said again by any member.
     this.identity.update({ removed: true }).then(stop, stop);

@@ -15,12 +15,26 @@ export { SimStreams } from "./streams.ts";
 export { Trace } from "./trace.ts";
 export { SimWorld } from "./world.ts";
 export type { SimMachine, WorldOptions } from "./world.ts";
-export { Agreement, checkLinearizable } from "./check/index.ts";
-export type { Interval, Linearization, SequentialModel, Verdict } from "./check/index.ts";
+export {
+  Agreement,
+  Chronicle,
+  checkCopies,
+  checkDurability,
+  checkExpired,
+  checkLinearizable,
+  checkRegisters,
+  checkRevisions,
+  checkWatches,
+} from "./check/index.ts";
+export type { FinalRead, Interval, Linearization, SequentialModel, Verdict } from "./check/index.ts";
 export { Cluster } from "./cluster.ts";
 export type { ClusterOptions, Member } from "./cluster.ts";
 export type { FaultKind } from "./fault.ts";
+export { describeCall, isWatched } from "./history.ts";
+export type { History, SeenChange } from "./history.ts";
 export { Injector } from "./inject.ts";
 export { drawPlan } from "./nemesis.ts";
 export type { Plan } from "./nemesis.ts";
 export { Witness } from "./witness.ts";
+export { Load, describeMix, drawLoad, toSeenEvent, unpad, workloadNames } from "./workloads/index.ts";
+export type { ClientHost, LoadPlan, Mix, Space } from "./workloads/index.ts";

@@ -3,7 +3,8 @@ import { open, readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { crc32 } from "../../src/base/index.ts";
-import { ProcessCluster, freePort } from "../support/cluster.ts";
+import { ProcessCluster } from "../support/cluster.ts";
+import { freePort } from "../support/ports.ts";
 import type { ProcessNode } from "../support/cluster.ts";
 import { unum } from "../support/command.ts";
 

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { freePort } from "../support/cluster.ts";
+import { freePort } from "../support/ports.ts";
 
 const program = fileURLToPath(new URL("../../bin/unum.js", import.meta.url));
 

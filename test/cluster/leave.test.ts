@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { start } from "../../src/index.ts";
-import { ProcessCluster, freePort } from "../support/cluster.ts";
+import { ProcessCluster } from "../support/cluster.ts";
+import { freePort } from "../support/ports.ts";
 import { unum } from "../support/command.ts";
 import { Load, eventually } from "../support/load.ts";
 

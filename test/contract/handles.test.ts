@@ -14,7 +14,8 @@ import { NodeClock } from "../../src/platform/node/index.ts";
 import { silentLogger } from "../../src/ports/index.ts";
 import { MessagePortCarrier } from "../../src/wire/index.ts";
 import type { PortLike } from "../../src/wire/index.ts";
-import { ProcessCluster, freePort } from "../support/cluster.ts";
+import { ProcessCluster } from "../support/cluster.ts";
+import { freePort } from "../support/ports.ts";
 
 handleContract("TCP, three processes", async () => {
   const cluster = await ProcessCluster.start({ nodes: 3 });

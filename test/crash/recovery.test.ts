@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { ProcessCluster, ProcessNode, freePort } from "../support/cluster.ts";
+import { ProcessCluster, ProcessNode } from "../support/cluster.ts";
+import { freePort } from "../support/ports.ts";
 import { unum } from "../support/command.ts";
 import { Load, eventually } from "../support/load.ts";
 

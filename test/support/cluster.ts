@@ -4,26 +4,15 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { connect } from "../../dist/index.js";
 import type { Unum } from "../../dist/index.js";
+import { freePort } from "./ports.ts";
 import { Proxy } from "./proxy.ts";
 
 const program = fileURLToPath(new URL("../../bin/unum.js", import.meta.url));
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
 
 export interface ClusterOptions {
   readonly nodes: number;

@@ -7,4 +7,5 @@ export type { Mix, Outcomes } from "./mix.ts";
 export { drawLoad } from "./plan.ts";
 export type { LoadPlan, PartPlan } from "./plan.ts";
 export { unpad } from "./values.ts";
+export { toSeenEvent } from "./watches.ts";
 export type { Workload, WorkloadType } from "./workload.ts";
