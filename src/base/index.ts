@@ -37,3 +37,5 @@ export type { LogLevel, OptionInput, OptionKind, OptionName, OptionRow, OptionSc
 export { IdMap } from "./id-map.ts";
 export { MapCursor, OrderedMap } from "./ordered-map.ts";
 export { Prng } from "./prng.ts";
+export { probeTable } from "./probes.ts";
+export type { Probe, ProbeName } from "./probes.ts";

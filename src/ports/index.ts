@@ -10,6 +10,7 @@ export type { Random } from "./random.ts";
 export type { Scope, Surroundings } from "./scope.ts";
 export { StreamError, formatAddress, parseAddress } from "./stream.ts";
 export type { Address, Listener, Stream, StreamErrorCode, StreamHandlers, StreamPurpose, Streams } from "./stream.ts";
+import type { Probe } from "../base/index.ts";
 import type { Checksum } from "./checksum.ts";
 import type { Clock } from "./clock.ts";
 import type { Disk } from "./disk.ts";
@@ -27,4 +28,6 @@ export interface Platform {
   readonly names: Names;
   readonly checksum: Checksum;
   readonly logger: Logger;
+  /** Who counts rare states, in simulations. */
+  readonly probe?: Probe | undefined;
 }

@@ -1,5 +1,5 @@
 import { assert, limits, noReplica } from "../base/index.ts";
-import type { Prng, ReplicaId } from "../base/index.ts";
+import type { Prng, Probe, ReplicaId } from "../base/index.ts";
 import { Configurations, decodeConfiguration } from "./configuration.ts";
 import { Log } from "./log.ts";
 import type { Progress } from "./progress.ts";
@@ -37,6 +37,8 @@ export class Outputs {
 export class Core {
   readonly replica: ReplicaId;
   readonly prng: Prng;
+  /** Undefined: nobody counts rare states. */
+  readonly probe: Probe | undefined;
   readonly limits: RaftLimits;
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
@@ -96,6 +98,7 @@ export class Core {
     const { snapshot, hardState } = options;
     this.replica = options.replica;
     this.prng = options.prng;
+    this.probe = options.probe;
     this.limits = { ...limits, ...options.limits };
     this.electionTicks = options.electionTicks ?? 10;
     this.heartbeatTicks = options.heartbeatTicks ?? 1;

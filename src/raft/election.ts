@@ -28,10 +28,14 @@ function tickFollower(core: Core): void {
 
 function tickLeader(core: Core): void {
   core.electionElapsed++;
-  if (core.transferee !== noReplica && ++core.transferElapsed >= core.electionTicks) core.transferee = noReplica;
+  if (core.transferee !== noReplica && ++core.transferElapsed >= core.electionTicks) {
+    core.probe?.("transfer-times-out");
+    core.transferee = noReplica;
+  }
   if (core.electionElapsed >= core.electionTicks) {
     core.electionElapsed = 0;
     if (!checkQuorum(core)) {
+      core.probe?.(core.transferee === noReplica ? "leader-loses-quorum" : "transfer-loses-quorum");
       stepDown(core);
       return;
     }
@@ -92,6 +96,7 @@ function isBetter(core: Core, other: VoteRequest): boolean {
 
 /** Gives an attempt up for another's, or two that lost the leader at once would split the votes. The timer goes on. */
 function becomePassive(core: Core): void {
+  core.probe?.("campaign-yields");
   core.role = "follower";
   core.votes.clear();
 }

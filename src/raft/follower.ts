@@ -58,7 +58,9 @@ function take(core: Core, entries: readonly Entry[]): void {
   const configurations: [number, Configuration][] = [];
   for (const entry of added)
     if (entry.kind === EntryKind.configuration) configurations.push([entry.index, decodeConfiguration(entry.data)]);
+  if (first.index <= log.lastIndex) core.probe?.("suffix-replaced");
   log.append(added);
+  if (core.configurations.index >= first.index) core.probe?.("configuration-rolled-back");
   core.configurations.truncate(first.index);
   for (const [index, configuration] of configurations) core.configurations.append(index, configuration);
 }
@@ -146,12 +148,15 @@ export function handleSnapshot(core: Core, message: Snapshot): void {
   const { meta } = message;
   const { log } = core;
   if (meta.index <= core.commit) {
+    core.probe?.("snapshot-not-wanted");
     acknowledge(core, core.commit);
     return;
   }
   core.matched = Math.max(core.matched, meta.index);
-  if (log.matches(meta.index, meta.term)) core.commitTo(meta.index);
-  else {
+  if (log.matches(meta.index, meta.term)) {
+    core.probe?.("snapshot-keeps-log");
+    core.commitTo(meta.index);
+  } else {
     if (core.role !== "follower") becomeFollower(core, core.term, noReplica);
     log.restore(meta, core.commit);
     core.configurations.reset(meta.index, meta.configuration);
@@ -165,12 +170,14 @@ export function handleSnapshot(core: Core, message: Snapshot): void {
 
 /** A message of a leader whose term has passed: it learns of ours and steps down. */
 export function refuseStaleLeader(core: Core, from: ReplicaId): void {
+  core.probe?.("stale-leader-refused");
   answerRejected(core, from, 0, core.log.lastIndex);
 }
 
 /** Nobody doubts this replica any more. */
 export function becomeTrusted(core: Core): void {
   if (!core.isSuspect) return;
+  core.probe?.("suspect-trusted");
   core.report = 0;
   core.out.trusted = true;
 }

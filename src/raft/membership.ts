@@ -92,6 +92,7 @@ export function followConfiguration(core: Core): void {
 
 /** The leader is no voter any more (thesis, section 4.2.2). The best follower need not wait for its timeout. */
 function retire(core: Core): void {
+  core.probe?.("leader-leaves-itself-out");
   const { term } = core;
   const successor = bestSuccessor(core);
   becomeFollower(core, term, noReplica);

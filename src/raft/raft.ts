@@ -140,7 +140,10 @@ export class Raft {
         }
         break;
       case "vote":
-        if (isIgnoredVote(core, message)) return false;
+        if (isIgnoredVote(core, message)) {
+          core.probe?.("vote-refused-for-leader");
+          return false;
+        }
         break;
       default:
         break;
@@ -153,7 +156,10 @@ export class Raft {
   private refuseStale(message: Message): void {
     if (message.type === "pre-vote" || message.type === "vote") refuseStaleVote(this.core, message);
     else if (isLeaders(message)) refuseStaleLeader(this.core, message.from);
-    else if (message.type === "snapshot") handleSnapshot(this.core, message);
+    else if (message.type === "snapshot") {
+      this.core.probe?.("snapshot-of-earlier-term");
+      handleSnapshot(this.core, message);
+    }
   }
 
   private handle(message: Message): void {

@@ -19,6 +19,7 @@ export function readIndex(core: Core, context: number): boolean {
 export function beginRound(core: Core): void {
   const { reads } = core;
   const begins = reads.waiting.length > 0 && core.hasCommittedInTerm;
+  if (reads.waiting.length > 0 && !begins) core.probe?.("read-waits-for-first-commit");
   if (!begins && !reads.wanted) return;
   reads.wanted = false;
   newAttempt(core);
@@ -61,6 +62,7 @@ export function confirmReads(core: Core): void {
 /** Leadership ends: nobody may be answered by a later leadership's rounds. */
 export function dropReads(core: Core): void {
   const { reads, out } = core;
+  if (reads.rounds.length > 0) core.probe?.("reads-dropped");
   for (const round of reads.rounds) out.readsDropped.push(...round.contexts);
   out.readsDropped.push(...reads.waiting);
   reads.rounds = [];

@@ -115,6 +115,7 @@ function takeCommitted(core: Core): readonly Entry[] {
   } else {
     if (core.ownFetch === "idle") {
       core.ownFetch = "asked";
+      core.probe?.("own-entries-fetched");
       core.out.fetches.push({ to: core.replica, from, maxBytes: core.limits.appendBytesMax });
     }
     return none;

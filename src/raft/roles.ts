@@ -91,8 +91,10 @@ export function countOwnVote(core: Core, number: number): void {
 export function recordVote(core: Core, voter: ReplicaId, granted: boolean): void {
   if (!core.votes.has(voter)) core.votes.set(voter, granted);
   const result = quorumVote(core.configuration, (replica) => core.votes.get(replica));
-  if (result === "lost") becomeFollower(core, core.term, noReplica);
-  else if (result === "won") {
+  if (result === "lost") {
+    if (core.role === "candidate") core.probe?.("candidate-loses");
+    becomeFollower(core, core.term, noReplica);
+  } else if (result === "won") {
     if (core.role === "pre-candidate") becomeCandidate(core, false);
     else becomeLeader(core);
   }
@@ -100,6 +102,7 @@ export function recordVote(core: Core, voter: ReplicaId, granted: boolean): void
 
 function becomeLeader(core: Core): void {
   assert(core.role === "candidate", "only a candidate is elected");
+  if (core.configuration.outgoing.length > 0) core.probe?.("elected-in-joint-configuration");
   reset(core, core.term);
   core.role = "leader";
   core.leader = core.replica;

@@ -115,6 +115,7 @@ function sendAppend(core: Core, to: ReplicaId, progress: Progress, prevTerm: num
 /** One fetch per follower at a time; its answer sends the entries. */
 function requestEntries(core: Core, to: ReplicaId, progress: Progress): void {
   if (progress.fetching !== 0) return;
+  core.probe?.("follower-entries-fetched");
   progress.fetching = progress.next;
   core.out.fetches.push({ to, from: progress.next, maxBytes: core.limits.appendBytesMax });
 }
@@ -154,7 +155,9 @@ export function failFetch(core: Core, to: ReplicaId): void {
   const { fetching } = progress;
   progress.fetching = 0;
   core.sendDue = true;
-  if (progress.state === "replicate" && progress.next === fetching) beginSnapshot(core, to, progress, fetching);
+  if (progress.state !== "replicate" || progress.next !== fetching) return;
+  core.probe?.("fetch-becomes-snapshot");
+  beginSnapshot(core, to, progress, fetching);
 }
 
 /** The receiver holds the snapshot, durable, and its raft was told: its answer decides; until then one probe. */

@@ -11,7 +11,10 @@ type AppendResponse = Extract<Message, { type: "append-response" }>;
  */
 export function admitAnswer(core: Core, progress: Progress, message: AppendResponse): boolean {
   const report = message.suspect ?? 0;
-  if (report === 0) return progress.suspicion === undefined;
+  if (report === 0) {
+    if (progress.suspicion !== undefined) core.probe?.("answer-of-earlier-life");
+    return progress.suspicion === undefined;
+  }
   if (report === progress.trustedReport) {
     progress.trustDue = true;
     core.sendDue = true;
@@ -24,6 +27,7 @@ export function admitAnswer(core: Core, progress: Progress, message: AppendRespo
 /** What was known of the replica's log is void: it is found out again, from its own words. */
 function beginSuspicion(core: Core, progress: Progress, message: AppendResponse, report: number): void {
   const { log } = core;
+  core.probe?.("suspicion-begins");
   progress.match = 0;
   progress.attempt = 0;
   progress.trustedReport = 0;

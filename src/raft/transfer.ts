@@ -29,6 +29,7 @@ export function continueTransfer(core: Core): void {
   const progress = core.progress.get(transferee);
   if (progress === undefined || progress.suspicion !== undefined || !core.configuration.voters.includes(transferee)) {
     // A change of configuration or a damage report took the target away.
+    core.probe?.("transfer-target-lost");
     core.transferee = noReplica;
     return;
   }

@@ -1,4 +1,4 @@
-import type { Prng, ReplicaId } from "../base/index.ts";
+import type { Prng, Probe, ReplicaId } from "../base/index.ts";
 
 /** What an entry is. The numbers are on disk and on the wire. */
 export const EntryKind = {
@@ -231,4 +231,5 @@ export interface RaftOptions {
   readonly suspect: boolean;
   /** Default: `limits` of base. */
   readonly limits?: Partial<RaftLimits>;
+  readonly probe?: Probe | undefined;
 }

@@ -1,5 +1,5 @@
 import { UnumError, limits } from "../base/index.ts";
-import type { GroupId } from "../base/index.ts";
+import type { GroupId, Probe } from "../base/index.ts";
 import { EntryBuilder } from "../machine/index.ts";
 import type { Raft } from "../raft/index.ts";
 import { refused } from "./refusals.ts";
@@ -89,7 +89,8 @@ export class Proposals {
   }
 
   /** Leadership is lost or the state was replaced: what was proposed may or may not be committed by others. */
-  abandon(makeError: () => UnumError): void {
+  abandon(makeError: () => UnumError, probe?: Probe): void {
+    if (this.pending.size > 0) probe?.("proposals-abandoned");
     for (const pending of this.pending.values()) failAll(pending.waiters, makeError);
     this.pending.clear();
   }

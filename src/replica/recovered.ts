@@ -2,6 +2,7 @@ import type { Prng } from "../base/index.ts";
 import { EntryKind, Raft, decodeConfiguration } from "../raft/index.ts";
 import type { Configuration } from "../raft/index.ts";
 import type { GroupLog } from "../storage/index.ts";
+import type { ReplicaHost } from "./types.ts";
 
 /** Every other tick: a fifth of the shortest election timeout, at half the cost of an idle group. */
 const heartbeatTicks = 2;
@@ -27,7 +28,12 @@ export async function olderConfigurations(log: GroupLog): Promise<readonly Older
 
 /** Raft as the disk left it. */
 export function recoveredRaft(
-  options: { readonly log: GroupLog; readonly prng: Prng; readonly electionTicks: number },
+  options: {
+    readonly log: GroupLog;
+    readonly prng: Prng;
+    readonly electionTicks: number;
+    readonly host: Pick<ReplicaHost, "probe" | "raftLimits">;
+  },
   older: readonly OlderConfiguration[],
 ): Raft {
   const { recovered } = options.log;
@@ -45,5 +51,7 @@ export function recoveredRaft(
     electionTicks: options.electionTicks,
     heartbeatTicks,
     suspect: recovered.suspect,
+    probe: options.host.probe,
+    limits: options.host.raftLimits ?? {},
   });
 }

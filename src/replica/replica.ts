@@ -219,7 +219,7 @@ export class Replica {
   /** The state is no longer to be served: whoever waits for it asks elsewhere. */
   withdraw(): void {
     this.proposals.refuse(() => this.notLeader());
-    this.proposals.abandon(() => lostLeadership(this.group));
+    this.proposals.abandon(() => lostLeadership(this.group), this.host.probe);
     this.reads.failAll(() => this.notLeader());
   }
 
@@ -390,7 +390,7 @@ export class Replica {
       return;
     }
     this.applier.reset(meta.index, meta.term);
-    this.proposals.abandon(() => lostLeadership(this.group));
+    this.proposals.abandon(() => lostLeadership(this.group), this.host.probe);
   }
 
   /** Called by `Installation`. */

@@ -114,11 +114,13 @@ export class Snapshots {
         }
       }
     } catch (error) {
-      if (!this.cancel.aborted)
+      if (!this.cancel.aborted) {
+        this.host.probe?.("snapshot-fails");
         this.host.logger.error("snapshot failed; the log is kept and another is tried later", {
           group: replica.group,
           error: String(error),
         });
+      }
       this.retryAtMs = this.host.clock.now() + retryMs;
       for (const to of this.wanted.keys()) replica.snapshotFailed(to);
       this.wanted.clear();

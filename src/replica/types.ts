@@ -1,7 +1,7 @@
-import type { GroupId, Prng, ReplicaId, UnumError } from "../base/index.ts";
+import type { GroupId, Prng, Probe, ReplicaId, UnumError } from "../base/index.ts";
 import type { MachineFactory } from "../machine/index.ts";
 import type { Clock, Logger } from "../ports/index.ts";
-import type { Configuration, Entry, Message } from "../raft/index.ts";
+import type { Configuration, Entry, Message, RaftLimits } from "../raft/index.ts";
 import type { GroupLog, SnapshotFile } from "../storage/index.ts";
 import type { StateMessage } from "../wire/index.ts";
 import type { Replica } from "./replica.ts";
@@ -26,6 +26,9 @@ export interface ReadWaiter {
 export interface ReplicaHost {
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly probe?: Probe | undefined;
+  /** Where they differ from `limits`. */
+  readonly raftLimits?: Partial<RaftLimits> | undefined;
   /** There is work for the end of this turn. Idempotent within a turn. */
   dirty(replica: Replica): void;
   send(group: GroupId, message: Message): void;

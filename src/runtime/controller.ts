@@ -106,8 +106,10 @@ export class Controller {
     for (const { group: id } of this.node.storage.discarded) {
       const group = state.groups.get(id);
       const mine = group?.replicas.find((replica) => replica.node === this.node.nodeId);
-      if (group !== undefined && mine !== undefined && group.replicas.length > 1 && this.isDiscarded(id, mine.replica))
+      if (group !== undefined && mine !== undefined && group.replicas.length > 1 && this.isDiscarded(id, mine.replica)) {
+        this.node.platform.probe?.("discarded-replica-gives-way");
         this.placement.dropOwnReplica(group);
+      }
     }
   }
 
@@ -126,6 +128,7 @@ export class Controller {
       const counted = [...voters, ...outgoing, ...learners].includes(replica.id);
       if (counted && now - since < strayMs) continue;
       this.strays.delete(replica.group);
+      this.node.platform.probe?.("stray-replica-removed");
       this.node.transfers.forget(replica);
       this.node.groups.destroy(replica.group);
     }

@@ -23,7 +23,15 @@ export async function openDirectory(platform: Omit<Platform, "streams">, options
     const identity = await IdentityStore.open(disk, random);
     if (identity.value.removed === true) throw removedError();
     const settings = options.storage === undefined ? {} : { settings: options.storage };
-    storage = await openStorage({ disk, clock, checksum, prng: new Prng(hexEncode(random.bytes(16))), logger, ...settings });
+    storage = await openStorage({
+      disk,
+      clock,
+      checksum,
+      prng: new Prng(hexEncode(random.bytes(16))),
+      logger,
+      probe: platform.probe,
+      ...settings,
+    });
     for (const line of storage.report) logger.info(line);
     if (storage.discarded.some((lost) => lost.group === systemGroup)) {
       throw new UnumError(

@@ -1,10 +1,11 @@
-import type { NodeId, Prng } from "../base/index.ts";
+import type { NodeId, Prng, Probe } from "../base/index.ts";
 import type { Clock, Timer } from "../ports/index.ts";
 import type { Replica } from "../replica/index.ts";
 
 export interface HintsHost {
   readonly clock: Clock;
   readonly prng: Prng;
+  readonly probe?: Probe | undefined;
   isConnected(node: NodeId): boolean;
   /** Replicas here whose leader is on the node. */
   followersOf(node: NodeId): readonly Replica[];
@@ -58,6 +59,7 @@ export class Hints {
     if (this.host.isConnected(node)) return;
     this.disown(node);
     const replicas = this.host.followersOf(node);
+    if (replicas.length > 0) this.host.probe?.("hint-campaigns");
     for (const replica of replicas.slice(0, batchGroups)) replica.campaign();
     if (replicas.length > batchGroups)
       this.timers.set(

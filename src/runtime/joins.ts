@@ -71,6 +71,7 @@ export class Joins {
           "NAME_IN_USE",
           `A live member at ${other.address} has the name "${card.name}". Choose another name, or remove that member first.`,
         );
+      this.node.platform.probe?.("dead-member-replaced");
       await this.propose({ kind: "remove-node", node: other.node });
     }
     await this.propose({ kind: "register-node", ...card });

@@ -110,6 +110,7 @@ export class UnumNode {
     });
     this.hints = new Hints({
       clock: platform.clock,
+      probe: platform.probe,
       prng: this.prng.fork("hints"),
       isConnected: (node) => this.links.isConnected(node),
       followersOf: (node) => this.followersOf(node),
@@ -156,8 +157,9 @@ export class UnumNode {
     });
   }
 
-  private context(): { clock: Platform["clock"]; logger: Platform["logger"]; prng: Prng } {
-    return { clock: this.platform.clock, logger: this.platform.logger, prng: this.prng.fork("node") };
+  private context(): Pick<Platform, "clock" | "logger" | "probe"> & { prng: Prng } {
+    const { clock, logger, probe } = this.platform;
+    return { clock, logger, probe, prng: this.prng.fork("node") };
   }
 
   /**

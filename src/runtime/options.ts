@@ -2,7 +2,7 @@ import { UnumError } from "../base/index.ts";
 import { featureLevelMax } from "../machine/index.ts";
 import { parseAddress } from "../ports/index.ts";
 import type { Address } from "../ports/index.ts";
-import type { Entry } from "../raft/index.ts";
+import type { Entry, RaftLimits } from "../raft/index.ts";
 import type { Replica } from "../replica/index.ts";
 import type { StorageSettings } from "../storage/index.ts";
 
@@ -56,6 +56,8 @@ export interface NodeOptions {
   /** Sizes and times of storage that differ from its defaults: a simulated node has small segments. */
   readonly storage?: Partial<StorageSettings> | undefined;
   readonly observer?: NodeObserver | undefined;
+  /** Limits of consensus that differ from `limits`: a simulated node holds little of its logs in memory. */
+  readonly raftLimits?: Partial<RaftLimits> | undefined;
 }
 
 /** What this build supports: the highest level that its machines apply. */

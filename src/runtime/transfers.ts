@@ -1,4 +1,4 @@
-import type { GroupId, NodeId, ReplicaId } from "../base/index.ts";
+import type { GroupId, NodeId, Probe, ReplicaId } from "../base/index.ts";
 import type { Clock, Logger } from "../ports/index.ts";
 import type { Replica } from "../replica/index.ts";
 import type { SnapshotFile, SnapshotReceiver } from "../storage/index.ts";
@@ -26,6 +26,7 @@ const silenceMs = 10_000;
 export interface TransfersHost {
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly probe?: Probe | undefined;
   replica(group: GroupId): Replica | undefined;
   /** False: there is no connection now. */
   sendBulk(to: NodeId, frame: Uint8Array): boolean;
@@ -109,7 +110,9 @@ export class Transfers {
   tick(): void {
     const now = this.host.clock.now();
     for (const transfer of this.outgoing.values()) {
-      if (now - transfer.lastHeardMs > silenceMs || !transfer.replica.isLeader) this.end(transfer, false);
+      const silent = now - transfer.lastHeardMs > silenceMs;
+      if (silent) this.host.probe?.("snapshot-transfer-silent");
+      if (silent || !transfer.replica.isLeader) this.end(transfer, false);
       else if (!transfer.begun) this.begin(transfer);
     }
   }

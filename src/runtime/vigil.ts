@@ -1,3 +1,4 @@
+import type { Probe } from "../base/index.ts";
 import type { Clock, Logger } from "../ports/index.ts";
 import type { Replica } from "../replica/index.ts";
 import type { Storage } from "../storage/index.ts";
@@ -6,6 +7,7 @@ export interface VigilHost {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly storage: Storage;
+  readonly probe?: Probe | undefined;
   replicas(): Iterable<Replica>;
   readonly electionTimeoutMs: number;
 }
@@ -35,6 +37,7 @@ export class Vigil {
     for (const replica of this.host.replicas()) {
       if (!replica.isLeader || replica.configuration.voters.length < 2) continue;
       logger.warn("leadership is given up: the node was stuck", { group: replica.group, disk: diskHangs, loop: loopHung });
+      this.host.probe?.("stuck-leader-hands-over");
       replica.handOver();
     }
   }

@@ -13,11 +13,13 @@ import type { UnumNode } from "./node.ts";
 /** What the replicas of a node ask of it. */
 export function replicaHostOf(node: UnumNode): ReplicaHost {
   const { observer } = node.options;
-  const { clock, logger } = node.platform;
+  const { clock, logger, probe } = node.platform;
   return {
     ...(observer === undefined ? {} : { entryApplied: (replica: Replica, entry: Entry) => observer.applied(replica, entry) }),
     clock,
     logger,
+    probe,
+    raftLimits: node.options.raftLimits,
     dirty: (replica) => {
       node.groups.markDirty(replica);
       node.schedule();

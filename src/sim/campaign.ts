@@ -1,3 +1,5 @@
+import { probeTable } from "../base/index.ts";
+
 /** Seeds of one profile that were run at one commit: a line of the campaign's file. */
 export interface CampaignBatch {
   readonly profile: string;
@@ -82,6 +84,13 @@ export function probesOf(lines: readonly CampaignLine[]): Map<string, number> {
     for (const [name, count] of Object.entries(line.probes ?? {})) probes.set(name, (probes.get(name) ?? 0) + count);
   }
   return probes;
+}
+
+/** The rare states that nobody reached, each with its sentence. */
+export function describeUnreached(reached: ReadonlyMap<string, number>): string {
+  const names = Object.entries(probeTable).filter(([name]) => !reached.has(name));
+  if (names.length === 0) return `all ${Object.keys(probeTable).length} rare states were reached`;
+  return ["never reached:", ...names.map(([name, sentence]) => `  ${name}: ${sentence}`)].join("\n");
 }
 
 /** A line per profile. */

@@ -1,5 +1,5 @@
 import { crc32, defaultGroup, isUnumError, systemGroup } from "../base/index.ts";
-import type { GroupId, Prng, UnumError } from "../base/index.ts";
+import type { GroupId, Prng, Probe, UnumError } from "../base/index.ts";
 import type { Logger, Platform } from "../ports/index.ts";
 import type { Configuration } from "../raft/index.ts";
 import type { Replica } from "../replica/index.ts";
@@ -47,6 +47,7 @@ export interface ClusterOptions {
   readonly promises?: WirePromises;
   /** Something happened that must never happen. */
   readonly violation: (text: string) => void;
+  readonly probe?: Probe | undefined;
   /** A node has started: its process goes on with what else it does. */
   readonly started?: (member: Member, node: UnumNode) => void;
   /** A node whose disk was damaged says that it cannot go on with it: an operator's matter. */
@@ -193,6 +194,7 @@ export class Cluster {
       checksum: machine.checksum,
       disk,
       logger: this.logger(name),
+      probe: this.options.probe,
     };
   }
 
@@ -226,7 +228,8 @@ export class Cluster {
       memoryBudgetBytes: 1024 * 1024 * 1024,
       residentBytes: () => 0,
       checkpointMs: this.checkpointMs,
-      storage: this.storage,
+      storage: { ...this.storage, recoveredBytesMax: this.options.plan.logCacheBytes },
+      raftLimits: { logCacheBytesMax: this.options.plan.logCacheBytes },
       observer: this.observer(member),
       ...this.options.special?.(member),
     };
@@ -315,7 +318,7 @@ export class Cluster {
   heal(): void {
     const { network } = this.world;
     network.heal();
-    network.setLinks({ lossPpm: 0, duplicatePpm: 0, reorderPpm: 0, latencyUsMax: 1_000 });
+    network.setLinks({ lossPpm: 0, duplicatePpm: 0, reorderPpm: 0, latencyUsMax: 1_000, bytesPerUs: 0 });
     for (const member of this.members.values()) {
       member.disk.heal();
       this.revive(member);

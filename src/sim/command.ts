@@ -1,7 +1,7 @@
 import { utf8Decode } from "../base/index.ts";
 import type { Files } from "../ports/index.ts";
 import type { SimArguments } from "./arguments.ts";
-import { countOf, describeCampaign, nextBatch, parseCampaign } from "./campaign.ts";
+import { countOf, describeCampaign, describeUnreached, nextBatch, parseCampaign, probesOf } from "./campaign.ts";
 import type { CampaignLine } from "./campaign.ts";
 import { describeDifference, findDifference } from "./determinism.ts";
 import { shrinkFailure, unwrap } from "./gift.ts";
@@ -33,6 +33,8 @@ const root = ".unum/sim";
 const campaignPath = `${root}/campaign.jsonl`;
 const campaignBatch = 50;
 
+/** From so many seeds on it is worth saying what they did not reach. */
+const manySeeds = 100;
 /** Fixed seeds: many of everything, some of each profile. */
 const smokeSwarm = 80;
 const smokeEach = 10;
@@ -55,8 +57,7 @@ export async function runCommand(tools: Tools, args: SimArguments): Promise<numb
     case "campaign":
       return campaign(tools, args);
     case "campaign-report":
-      tools.say(describeCampaign(await readCampaign(tools), profileNames));
-      return 0;
+      return report(tools, await readCampaign(tools), profileNames);
     case "campaign-restart":
       tools.append(campaignPath, JSON.stringify({ restart: args.restart, commit: tools.commit, reason: args.reason }));
       return 0;
@@ -85,15 +86,18 @@ async function runSeeds(tools: Tools, args: SimArguments, jobs: readonly Job[]):
   const results: SeedResult[] = [];
   const laborers = Math.min(args.trace ? 1 : args.jobs || tools.cores, jobs.length);
   const hire = laborers <= 1 ? () => here(args.trace ? say : undefined) : () => tools.hire();
+  const probes = new Map<string, number>();
   const gifts: { readonly job: Job; readonly result: SeedResult }[] = [];
   await runAll(jobs, Math.max(1, laborers), hire, ({ result }, job) => {
     results.push(result);
+    count(probes, result.probes);
     const failed = result.violations.length > 0;
     if (failed || jobs.length === 1) say(describeResult(result));
     if (failed) gifts.push({ job, result });
   });
   for (const { job, result } of gifts.sort((a, b) => a.result.seed - b.result.seed)) await examine(tools, args, job, result);
   say(describeTotals(results, tools.nowMs() - startedMs));
+  if (jobs.length >= manySeeds) say(describeUnreached(probes));
   return gifts.length > 0 ? 1 : 0;
 }
 
@@ -149,6 +153,10 @@ async function promote(tools: Tools, args: SimArguments): Promise<number> {
   return 0;
 }
 
+function count(into: Map<string, number>, reached: ReadonlyMap<string, number>): void {
+  for (const [name, times] of reached) into.set(name, (into.get(name) ?? 0) + times);
+}
+
 async function readCampaign({ files }: Tools): Promise<CampaignLine[]> {
   const bytes = await files.read(campaignPath);
   return bytes === undefined ? [] : parseCampaign(utf8Decode(bytes));
@@ -163,12 +171,14 @@ async function campaign(tools: Tools, args: SimArguments): Promise<number> {
     if (next === undefined) break;
     const startedMs = tools.nowMs();
     const failed: number[] = [];
+    const probes = new Map<string, number>();
     const jobs = seedJobs({ ...args, first: next.from, count: next.count, profile: next.profile });
     await runAll(
       jobs,
       Math.min(args.jobs || tools.cores, jobs.length),
       () => tools.hire(),
       async ({ result }, job) => {
+        count(probes, result.probes);
         if (result.violations.length === 0) return;
         failed.push(result.seed);
         tools.say(describeResult(result));
@@ -180,7 +190,7 @@ async function campaign(tools: Tools, args: SimArguments): Promise<number> {
       commit: tools.commit,
       failed: failed.sort((a, b) => a - b),
       realMs: Math.round(tools.nowMs() - startedMs),
-      probes: {},
+      probes: Object.fromEntries(probes),
     };
     lines.push(line);
     tools.append(campaignPath, JSON.stringify(line));
@@ -188,6 +198,11 @@ async function campaign(tools: Tools, args: SimArguments): Promise<number> {
       `${next.profile} ${next.from} to ${next.from + next.count - 1}: ${failed.length === 0 ? "passed" : `${failed.length} failed`}, ${countOf(lines, next.profile).seeds} seeds so far`,
     );
   }
-  tools.say(describeCampaign(lines, profiles));
+  return report(tools, lines, profiles);
+}
+
+function report({ say }: Tools, lines: readonly CampaignLine[], profiles: readonly string[]): number {
+  say(describeCampaign(lines, profiles));
+  say(describeUnreached(probesOf(lines)));
   return profiles.some((profile) => countOf(lines, profile).failed.length > 0) ? 1 : 0;
 }

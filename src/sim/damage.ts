@@ -23,6 +23,7 @@ interface Wound {
 }
 
 const sectorBytes = 512;
+const newestSites = 4;
 const groups = [systemGroup, defaultGroup];
 
 /**
@@ -51,6 +52,8 @@ export class Damage {
     const files = member.disk.files().map(({ path }) => ({ path, bytes: member.disk.bytesOf(path) }));
     let sites = sitesOf(files).filter((site) => this.mayRot(member, site));
     if (rot.where !== "any") sites = sites.filter(({ kind }) => kind === rot.where);
+    // Of hard state only the newest counts, which is kept twice.
+    if (rot.where === "hard-state" || rot.where === "state") sites = sites.slice(-newestSites);
     const hit: Site[] = [];
     for (let i = 0; i < rot.places && sites.length > 0; i++) {
       // By kind first: a log has a thousand entries for each snapshot.

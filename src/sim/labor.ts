@@ -90,6 +90,7 @@ function lost(job: Job, error: unknown): SeedResult {
     entries: 0,
     revisions: 0,
     faults: new Map(),
+    probes: new Map(),
     undecided: 0,
     mix: [],
     steps: [],

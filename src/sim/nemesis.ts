@@ -28,6 +28,10 @@ export interface Plan {
   /** Clocks run wrong by at most this from the start. */
   readonly driftPpmMax: number;
   readonly latencyUsMax: number;
+  /** Of each direction between two hosts; 0: no limit. A slow network has snapshots under way when something else happens. */
+  readonly bytesPerUs: number;
+  /** Bytes of log that a replica holds in memory: beyond that, entries are read from disk. */
+  readonly logCacheBytes: number;
 }
 
 /** What is left of a profile when somebody looks for something. */
@@ -60,6 +64,8 @@ export function drawPlan(prng: Prng, profile = "swarm", narrowing: Narrowing = {
     snapshotLogBytes: prng.pick([8, 32, 128, 65_536]) * 1024,
     driftPpmMax: prng.pick([0, 100, 5_000]),
     latencyUsMax: prng.pick([300, 1_000, 5_000, 20_000]),
+    bytesPerUs: prng.fork("speed").pick([0, 0, 0, 1, 0.1]),
+    logCacheBytes: prng.fork("cache").pick([1, 16, 65_536]) * 1024,
   };
 }
 

@@ -31,6 +31,12 @@ export const profiles: Readonly<Record<string, Profile>> = {
   disk: { ...usual, nemeses: [...disk, "crash", "crash-write", "crash-all"] },
   clocks: { ...usual, nemeses: [...clocks, "pause"] },
   members: { ...usual, nemeses: [...members, "crash", "restart", "isolate"] },
+  /** Faults so close together that each meets the work of the one before. */
+  dense: {
+    ...usual,
+    nemeses: ["transfer", "isolate", "crash", "restart", "add-member", "remove-member", "replace", "bit-rot", "pause", "lossy", "clog"],
+    gapMs: [100, 200, 400],
+  },
   swarm: { ...usual, nemeses: [...crashes, ...network, ...disk, ...clocks, ...members] },
   beyond: { ...usual, nemeses: ["bit-rot", "crash", "crash-write", "crash-all", "isolate"], budget: "beyond" },
 };

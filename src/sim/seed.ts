@@ -1,4 +1,5 @@
 import { Prng, UnumError, isUnumError } from "../base/index.ts";
+import type { ProbeName } from "../base/index.ts";
 import { openHandle } from "../api/index.ts";
 import type { UnumHandle } from "../api/index.ts";
 import { StreamCarrier } from "../wire/index.ts";
@@ -50,6 +51,8 @@ export interface SeedResult {
   readonly entries: number;
   readonly revisions: number;
   readonly faults: ReadonlyMap<string, number>;
+  /** How often each rare state was reached. */
+  readonly probes: ReadonlyMap<ProbeName, number>;
   /** Keys whose linearizability check ran out of budget. */
   readonly undecided: number;
   /** What the clients really did. */
@@ -107,6 +110,7 @@ class Run {
   private readonly load: Load;
   private readonly judge: Judge;
   private readonly violations: string[] = [];
+  private readonly probes = new Map<ProbeName, number>();
   private readonly injector: Injector;
   private healedMs = 0;
   /** The cluster said that its disks lost too much to go on. */
@@ -119,7 +123,7 @@ class Run {
     const prng = new Prng(seed);
     this.plan = options.plan ?? drawPlan(prng.fork("plan"), options.profile, options);
     this.world = new SimWorld(seed, {
-      network: { latencyUsMax: this.plan.latencyUsMax },
+      network: { latencyUsMax: this.plan.latencyUsMax, bytesPerUs: this.plan.bytesPerUs },
       ...(options.record === undefined ? {} : { record: options.record }),
     });
     const violation = (found: string): void => this.violation(found);
@@ -140,11 +144,17 @@ class Run {
     this.world.network.tap = (bytes) => listen(this.promises, bytes);
     const { agreement, load, plan, promises, witness, world } = this;
     const corrupt = (member: Member): void => this.injector.attend(member);
-    this.cluster = new Cluster(world, { plan, agreement, witness, promises, violation, corrupt });
+    const probe = (name: ProbeName): void => this.reached(name);
+    this.cluster = new Cluster(world, { plan, agreement, witness, promises, violation, corrupt, probe });
     const { cluster } = this;
     const open = (name: string, address: string): UnumHandle => this.open(world.machine(name), [address], false);
     this.judge = new Judge({ world, cluster, load, witness, agreement, open, violation });
     this.injector = new Injector(cluster, this.open(world.machine("admin"), cluster.addresses), plan);
+  }
+
+  private reached(name: ProbeName): void {
+    this.probes.set(name, (this.probes.get(name) ?? 0) + 1);
+    this.world.scheduler.trace.event(this.world.scheduler.nowUs, `probe: ${name}`);
   }
 
   violation(found: string): void {
@@ -181,6 +191,7 @@ class Run {
       entries: agreement.compared,
       revisions: judge.revisions,
       faults: this.injector.hits,
+      probes: this.probes,
       undecided: judge.undecided,
       mix: load.mix(),
       steps: load.steps,

@@ -51,7 +51,10 @@ export class Receiver implements SnapshotReceiver {
     const header = { ...owner, stepBytes: settings.stepBytes, meta, totalBytes };
     const part = `${path}.part`;
     const resumed = names.includes(`${name}.part`) ? await SnapshotWriter.resume(disk, part, header, checksum) : undefined;
-    if (resumed !== undefined) return new Receiver(tools, path, totalBytes, resumed, undefined);
+    if (resumed !== undefined) {
+      if (resumed.durableBytes > 0) tools.probe?.("snapshot-resumes");
+      return new Receiver(tools, path, totalBytes, resumed, undefined);
+    }
     const writer = await SnapshotWriter.create(disk, part, header, checksum);
     await disk.syncDirectory(groupDirectory);
     return new Receiver(tools, path, totalBytes, writer, undefined);

@@ -64,6 +64,8 @@ export async function recoverWal(tools: RecoveryTools, report: string[]): Promis
     replay.finish(chain.end);
     await makeTailDurable(disk, summaries, chain);
     reportChain(chain, useful, replay, report);
+    if (chain.corrupt > 0) tools.probe?.("damage-below-mark");
+    if (chain.dropped > 0) tools.probe?.("torn-tail-dropped");
   } else if (useful.length > 0) report.push(`no batch could be read from the write-ahead log, ${useful.length} files of it`);
   const last = summaries[summaries.length - 1];
   const spare = last?.blank === true && last.salt !== undefined ? { segment: last.segment, salt: last.salt, bytes: last.bytes } : undefined;

@@ -1,4 +1,4 @@
-import type { GroupId } from "../base/index.ts";
+import type { GroupId, Probe } from "../base/index.ts";
 import type { Checksum, Disk } from "../ports/index.ts";
 import type { Files } from "./files.ts";
 import type { LogState } from "./log-state.ts";
@@ -16,6 +16,7 @@ export interface RecoveryTools {
   readonly checksum: Checksum;
   readonly files: Files;
   readonly settings: StorageSettings;
+  readonly probe?: Probe | undefined;
 }
 
 export interface RecoveredSegment {
@@ -76,6 +77,7 @@ async function settleAll(
     const { state } = tracked;
     if (tracked.hardDoubt || !tracked.known || state.discarded) {
       state.discarded = true;
+      tools.probe?.("replica-discarded");
       discarded.push(state);
       report.push(
         `group ${state.group}: both copies of the hard state are lost; replica ${state.replica} is discarded and must be added again under a new id`,

@@ -99,7 +99,10 @@ export class Releaser {
     for (const group of groups) {
       for (const run of group.runsIn(segment.file)) {
         if (this.closed) return false;
-        if (run.from <= group.commit) await group.moveOut(run.from, Math.min(run.to, group.commit));
+        if (run.from <= group.commit) {
+          this.options.probe?.("entries-moved-out");
+          await group.moveOut(run.from, Math.min(run.to, group.commit));
+        }
         if (run.to > group.commit) await this.rewrite(group, { from: Math.max(run.from, group.commit + 1), to: run.to }, segment.file);
       }
     }
@@ -107,7 +110,8 @@ export class Releaser {
   }
 
   private async rewrite(group: LogGroup, run: Run, fromFile: number): Promise<void> {
-    const { wal, files, checksum } = this.options;
+    const { wal, files, checksum, probe } = this.options;
+    probe?.("entries-rewritten");
     for (let from = run.from; from <= run.to; ) {
       if (!group.state.index.has(from) || group.state.index.fileAt(from) !== fromFile) {
         from++;

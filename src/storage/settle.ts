@@ -44,6 +44,8 @@ export async function settleReplica(
   const cut = cutAtHole(state);
   if (!isWhole || cut || tracked.doubt) state.suspect = true;
   settleHardState(state);
+  if (cut) tools.probe?.("log-cut-at-hole");
+  if (tracked.doubt) tools.probe?.("damage-without-owner");
   if (!isWhole) report.push(`group ${state.group}: the snapshot that the log begins at is damaged; the replica is suspect and empty`);
   else if (cut)
     report.push(
@@ -114,6 +116,7 @@ async function newestSnapshot(
     const opened = await openSnapshot(tools.disk, pathOf(name), state, tools.checksum);
     if (opened !== undefined) return opened;
     report.push(`group ${state.group}: the snapshot ${pathOf(name)} is damaged`);
+    tools.probe?.("older-snapshot-used");
   }
   return undefined;
 }

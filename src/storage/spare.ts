@@ -1,6 +1,6 @@
 import { DiskError } from "../ports/index.ts";
 import type { Checksum, Clock, Disk, File, Logger, Timer } from "../ports/index.ts";
-import type { Prng } from "../base/index.ts";
+import type { Prng, Probe } from "../base/index.ts";
 import { segmentName, walDirectory } from "./names.ts";
 import { segmentPreamble } from "./scan.ts";
 import type { StorageSettings } from "./settings.ts";
@@ -19,6 +19,7 @@ export interface SpareOptions {
   readonly prng: Prng;
   readonly logger: Logger;
   readonly settings: StorageSettings;
+  readonly probe?: Probe | undefined;
 }
 
 /** Creates, fills with zeros, syncs and opens a segment. Removes it again when there is no room. */

@@ -1,5 +1,5 @@
 import { UnumError, assert } from "../base/index.ts";
-import type { GroupId, Prng, ReplicaId } from "../base/index.ts";
+import type { GroupId, Prng, Probe, ReplicaId } from "../base/index.ts";
 import { DiskError } from "../ports/index.ts";
 import type { Checksum, Clock, Disk, Logger } from "../ports/index.ts";
 import type { SnapshotMeta } from "../raft/types.ts";
@@ -26,6 +26,7 @@ export interface OpenStorageOptions {
   readonly prng: Prng;
   readonly logger: Logger;
   readonly settings?: Partial<StorageSettings>;
+  readonly probe?: Probe | undefined;
 }
 
 /**
@@ -41,7 +42,7 @@ export async function openStorage(options: OpenStorageOptions): Promise<Storage>
     await disk.makeDirectory(walDirectory);
     await disk.makeDirectory(groupDirectory);
     await disk.syncDirectory("");
-    const recovery = await recover({ disk, checksum, files, settings });
+    const recovery = await recover({ disk, checksum, files, settings, probe: options.probe });
     const storage = new NodeStorage({ ...options, settings, files }, recovery, await firstSegment({ ...options, settings }, recovery));
     await storage.begin(recovery);
     return storage;

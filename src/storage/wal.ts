@@ -296,6 +296,7 @@ export class Wal {
    */
   private refused(inflight: Inflight, error: unknown): void {
     if (error instanceof DiskError && error.code === "full" && !this.closing) {
+      if (!this.retrying) this.options.probe?.("log-full");
       this.retrying = true;
       this.retryTimer = this.options.clock.after(this.options.settings.retryMs, () => void this.write(inflight));
       return;
@@ -329,6 +330,7 @@ export class Wal {
   private fail(error: Error): void {
     if (this.failure !== undefined) return;
     this.failure = error;
+    this.options.probe?.("log-failed");
     this.end();
     this.options.logger.error("the write-ahead log has failed and takes nothing more", { error: String(error) });
     this.resolveFailed(error);
