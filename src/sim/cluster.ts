@@ -32,6 +32,8 @@ export interface Member {
   node: UnumNode | undefined;
   /** It was told that it is removed: it never starts again. */
   removed: boolean;
+  /** Its removal was asked for: from then on it may be told so at any moment, and is of no use to a quorum. */
+  leaving: boolean;
   /** Somebody damaged or replaced its disk: it may say so and stop. */
   damaged: boolean;
   /** Its last start ended with CORRUPT. */
@@ -91,7 +93,8 @@ export class Cluster {
     };
     const names = Array.from({ length: options.plan.nodes }, (_, i) => `n${i + 1}`);
     this.expect = names.length;
-    this.byName = this.prng.fork("seeds").chance(1, 4);
+    // Not where one node is a cluster: a second one that finds nobody under the name would be a cluster, too.
+    this.byName = names.length > 1 && this.prng.fork("seeds").chance(1, 4);
     for (const name of names) this.build(name, this.byName ? [dnsSeed] : names.map(addressOf));
     this.publish();
   }
@@ -116,6 +119,7 @@ export class Cluster {
       seeds,
       node: undefined,
       removed: false,
+      leaving: false,
       damaged: false,
       corrupt: false,
       owned: new Set(),

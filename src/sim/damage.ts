@@ -46,6 +46,11 @@ export class Damage {
     return !this.kept || this.leavesQuorums(member);
   }
 
+  /** Whether the others are a quorum without `member`, which is about to be removed. */
+  mayLeave(member: Member): boolean {
+    return this.leavesQuorums(member);
+  }
+
   /** Flips bits of a disk whose machine lost its power, so that all that stands there is durable. True: something was hit. */
   rot(member: Member, rot: Rot): boolean {
     const prng = new Prng(rot.pick);
@@ -128,7 +133,7 @@ export class Damage {
       return [configuration.voters, configuration.outgoing].every((voters) => {
         const whole = voters.filter((id) => {
           const owner = this.cluster.owner(group, id);
-          return owner !== undefined && !owner.removed && !wounded.has(owner);
+          return owner !== undefined && !owner.removed && !owner.leaving && !wounded.has(owner);
         });
         return voters.length === 0 || whole.length > voters.length / 2;
       });

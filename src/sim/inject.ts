@@ -222,8 +222,9 @@ export class Injector {
   }
 
   private remove(target: Member): void {
-    if (this.removing || this.cluster.live().length <= 3 || !this.cluster.isSettled()) return;
+    if (this.removing || this.cluster.live().length <= 3 || !this.cluster.isSettled() || !this.damage.mayLeave(target)) return;
     this.removing = true;
+    target.leaving = true;
     this.ask(`remove ${target.name}`, () =>
       this.admin.removeMember(target.name, { timeout: adminTimeoutMs }).finally(() => {
         this.removing = false;
