@@ -27,8 +27,11 @@ describe("the ordered map", () => {
         if (prng.chance(deletes, 100)) {
           expect(map.delete(key)).toBe(model.get(key));
           model.delete(key);
-        } else if (prng.chance(1, 2) && map.get(key) !== undefined) {
-          map.replaceFound(key, step);
+        } else if (prng.chance(1, 2)) {
+          const isBeyond = map.isBeyond(key);
+          if (isBeyond || prng.chance(1, 20)) expect([...model.keys()].every((other) => other < key)).toBe(isBeyond);
+          if (!isBeyond) expect(map.get(key)).toBe(model.get(key));
+          map.setFound(key, step);
           model.set(key, step);
         } else {
           map.set(key, step);
@@ -45,6 +48,38 @@ describe("the ordered map", () => {
         expect(pair.map.rank(from)).toBe(pair.model.size - expected(pair.model, from).length);
       }
     }
+  });
+
+  it("built from keys in order is what inserts in any order make, in full leaves", () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const prng = new Prng(seed);
+      const keys = Array.from({ length: prng.pick([0, 1, 64, 65, 4097, 20_000]) }, (_, i) => (i * 7).toString(36).padStart(6, "0"));
+      const built = new OrderedMap<number>();
+      for (const [i, key] of keys.entries()) {
+        expect(built.isBeyond(key)).toBe(true);
+        built.setFound(key, i);
+      }
+      const inserted = new OrderedMap<number>();
+      for (const i of prng.shuffle(keys.map((_, at) => at))) inserted.set(keys[i] as string, i);
+      expect(entries(built)).toEqual(entries(inserted));
+      const middle = keys[keys.length >>> 1] ?? "";
+      expect(built.rank(middle)).toBe(inserted.rank(middle));
+      const frozen = built.clone();
+      for (const key of [...keys, "between", "000001"]) {
+        expect(built.get(key)).toBe(inserted.get(key));
+        if (prng.chance(1, 3)) for (const map of [built, inserted]) map.delete(key);
+        else for (const map of [built, inserted]) map.set(key, -1);
+      }
+      expect(entries(built)).toEqual(entries(inserted));
+      expect(entries(frozen)).toEqual(keys.map((key, i) => [key, i]));
+    }
+  });
+
+  it("does not take a key for the one that was looked for", () => {
+    const map = new OrderedMap<number>();
+    for (let i = 0; i < 10; i++) map.set(`k${i}`, i);
+    map.get("k3x");
+    expect(() => map.setFound("a", 1)).toThrow();
   });
 
   it("empties and fills again after everything was deleted", () => {

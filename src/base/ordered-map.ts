@@ -1,3 +1,5 @@
+import { assert } from "./assert.ts";
+
 /**
  * An ordered map from byte strings (latin1, so that JavaScript's order is the unsigned byte order)
  * to values: a B+tree whose inner nodes know how many entries lie below them.
@@ -30,6 +32,8 @@ const nodeMax = 64;
 /** A node below this looks for a neighbour to merge with; what both hold must leave room to grow. */
 const nodeMin = 16;
 const mergedMax = 48;
+/** No map has more: for each new level there were at least 32 splits on the one below. */
+const levelsMax = 16;
 
 /** The first position in `keys` whose key is not below `key`. */
 function lowerBound(keys: readonly string[], key: string): number {
@@ -55,6 +59,13 @@ function childOf(keys: readonly string[], key: string): number {
   return low;
 }
 
+/** Twice as fast as `splice` on arrays this short, which also makes an array of what it removed. */
+function insertAt<T>(array: T[], at: number, item: T): void {
+  array.push(item);
+  for (let i = array.length - 1; i > at; i--) array[i] = array[i - 1] as T;
+  array[at] = item;
+}
+
 /** The second half of a node that was split, and its first key. */
 interface Split<V> {
   readonly key: string;
@@ -64,9 +75,11 @@ interface Split<V> {
 export class OrderedMap<V> {
   private token: Token = {};
   private root: Node<V>;
-  /** Where the last `get` ended: lets `replaceFound` skip a second descent. */
+  /** Where the last `get` ended, on the key or where it would be: lets `setFound` skip a second descent. */
   private foundLeaf: Leaf<V> | undefined;
   private foundAt = 0;
+  /** Which child the last `get` took on each level. */
+  private readonly path = new Uint8Array(levelsMax);
 
   constructor(root?: Node<V>) {
     this.root = root ?? { token: this.token, children: undefined, keys: [], values: [], count: 0 };
@@ -78,22 +91,62 @@ export class OrderedMap<V> {
 
   get(key: string): V | undefined {
     let node = this.root;
-    while (node.children !== undefined) node = node.children[childOf(node.keys, key)] as Node<V>;
-    const at = lowerBound(node.keys, key);
-    if (node.keys[at] !== key) {
-      this.foundLeaf = undefined;
-      return undefined;
+    for (let level = 0; node.children !== undefined; level++) {
+      const child = childOf(node.keys, key);
+      this.path[level] = child;
+      node = node.children[child] as Node<V>;
     }
+    const at = lowerBound(node.keys, key);
     this.foundLeaf = node;
     this.foundAt = at;
-    return node.values[at];
+    return node.keys[at] === key ? node.values[at] : undefined;
   }
 
-  /** Gives the key that the last `get` found another value. Nothing may have been written since. */
-  replaceFound(key: string, value: V): void {
+  /** Whether `key` is above all others: one comparison instead of a descent. If so, it was looked for as by `get`. */
+  isBeyond(key: string): boolean {
+    let node = this.root;
+    for (let level = 0; node.children !== undefined; level++) {
+      const child = node.children.length - 1;
+      this.path[level] = child;
+      node = node.children[child] as Node<V>;
+    }
+    const isBeyond = node.count === 0 || (node.keys[node.count - 1] as string) < key;
+    this.foundLeaf = isBeyond ? node : undefined;
+    this.foundAt = node.count;
+    return isBeyond;
+  }
+
+  /** `set` of the key that the last `get` looked for, found or not, without a second descent. Nothing may have been written since. */
+  setFound(key: string, value: V): void {
     const leaf = this.foundLeaf;
-    if (leaf !== undefined && leaf.token === this.token && leaf.keys[this.foundAt] === key) leaf.values[this.foundAt] = value;
+    const at = this.foundAt;
+    if (leaf === undefined) this.set(key, value);
+    else if (leaf.keys[at] === key) {
+      if (leaf.token === this.token) leaf.values[at] = value;
+      else this.set(key, value);
+    } else if (leaf.count < nodeMax) this.insertFound(key, value);
     else this.set(key, value);
+  }
+
+  /** Into the leaf where the last `get` ended, which has room. */
+  private insertFound(key: string, value: V): void {
+    const { foundAt, foundLeaf } = this;
+    const before = foundLeaf?.keys[foundAt - 1];
+    const after = foundLeaf?.keys[foundAt];
+    assert((before === undefined || before < key) && (after === undefined || key < after), "the key was looked for last");
+    this.foundLeaf = undefined;
+    this.root = this.owned(this.root);
+    let node = this.root;
+    for (let level = 0; node.children !== undefined; level++) {
+      node.count++;
+      const at = this.path[level] as number;
+      const child = this.owned(node.children[at] as Node<V>);
+      node.children[at] = child;
+      node = child;
+    }
+    node.count++;
+    insertAt(node.keys, foundAt, key);
+    insertAt(node.values, foundAt, value);
   }
 
   /** Adds or replaces; of equal keys the string that was there first is kept. */
@@ -115,8 +168,9 @@ export class OrderedMap<V> {
   /** Returns the value that was removed. */
   delete(key: string): V | undefined {
     const value = this.get(key);
-    if (this.foundLeaf === undefined) return undefined;
+    const leaf = this.foundLeaf;
     this.foundLeaf = undefined;
+    if (leaf?.keys[this.foundAt] !== key) return undefined;
     this.root = this.owned(this.root);
     this.remove(this.root, key);
     while (this.root.children !== undefined && this.root.children.length === 1) this.root = this.root.children[0] as Node<V>;
@@ -166,9 +220,9 @@ export class OrderedMap<V> {
     node.count += child.count - before;
     if (split === undefined) return undefined;
     node.count += split.node.count;
-    node.keys.splice(at, 0, split.key);
-    node.children.splice(at + 1, 0, split.node);
-    return node.children.length > nodeMax ? this.splitInner(node) : undefined;
+    insertAt(node.keys, at, split.key);
+    insertAt(node.children, at + 1, split.node);
+    return node.children.length > nodeMax ? this.splitInner(node, at + 2 === node.children.length) : undefined;
   }
 
   private insertIntoLeaf(leaf: Leaf<V>, key: string, value: V): Split<V> | undefined {
@@ -178,13 +232,14 @@ export class OrderedMap<V> {
       return undefined;
     }
     if (leaf.count < nodeMax) {
-      leaf.keys.splice(at, 0, key);
-      leaf.values.splice(at, 0, value);
+      insertAt(leaf.keys, at, key);
+      insertAt(leaf.values, at, value);
       leaf.count++;
       return undefined;
     }
     // Keys that arrive in order leave full leaves behind.
-    const middle = at === leaf.count ? leaf.count : leaf.count >>> 1;
+    if (at === leaf.count) return { key, node: { token: this.token, children: undefined, keys: [key], values: [value], count: 1 } };
+    const middle = leaf.count >>> 1;
     const right: Leaf<V> = {
       token: this.token,
       children: undefined,
@@ -195,12 +250,13 @@ export class OrderedMap<V> {
     leaf.keys = leaf.keys.slice(0, middle);
     leaf.values = leaf.values.slice(0, middle);
     leaf.count = middle;
-    this.insertIntoLeaf(at > middle || right.count === 0 ? right : leaf, key, value);
+    this.insertIntoLeaf(at > middle ? right : leaf, key, value);
     return { key: right.keys[0] as string, node: right };
   }
 
-  private splitInner(node: Inner<V>): Split<V> {
-    const middle = node.children.length >>> 1;
+  /** `atEnd`: its last child is the new one. Keys that arrive in order leave full nodes behind. */
+  private splitInner(node: Inner<V>, atEnd: boolean): Split<V> {
+    const middle = atEnd ? node.children.length - 1 : node.children.length >>> 1;
     const children = node.children.splice(middle);
     const keys = node.keys.splice(middle);
     const key = node.keys.pop() as string;

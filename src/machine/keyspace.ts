@@ -10,11 +10,11 @@ import {
   type Query,
   type ReplyResult,
 } from "./commands/index.ts";
-import { Hash, type Mixer } from "./hash.ts";
+import type { Mixer } from "./hash.ts";
 import { KeyReader, u32At } from "./keys.ts";
 import { checkDuplicates } from "./kv/duplicates.ts";
 import { pageBytesMax, writeEntry, writeRange } from "./kv/range.ts";
-import { freezeKv, restoreKv } from "./kv/snapshot.ts";
+import { freezeKv, KvRestorer } from "./kv/snapshot.ts";
 import { defaultSettings, KvState, type KvSettings } from "./kv/state.ts";
 import {
   checkPath,
@@ -67,7 +67,7 @@ export class Keyspace implements InnerMachine {
   /** Replies are cut from its buffers. */
   private readonly writer = new Writer(1024);
   private readonly keys = new KeyReader();
-  private readonly restoredSum = new Hash();
+  private readonly restorer: KvRestorer;
   /** How many watchers this node has, for summaries. */
   countWatchers: () => number = () => 0;
 
@@ -78,6 +78,7 @@ export class Keyspace implements InnerMachine {
       historyBytes: options.historyBytes ?? defaultSettings.historyBytes,
     };
     this.kv = new KvState(this.leases, settings);
+    this.restorer = new KvRestorer(this.kv);
     this.leaseCommands = new LeaseCommands(this.kv, this.leases, this.timers);
   }
 
@@ -268,7 +269,7 @@ export class Keyspace implements InnerMachine {
 
   restore(section: number, reader: Reader): void {
     if (section === Section.leases) restoreLeases(this.leases, reader);
-    else if (!restoreKv(this.kv, section, reader, this.restoredSum)) throw new UpgradeRequired(`snapshot section ${section}`);
+    else if (!this.restorer.restore(section, reader)) throw new UpgradeRequired(`snapshot section ${section}`);
   }
 
   due(now: LeaderTime): readonly Uint8Array[] {

@@ -1,4 +1,4 @@
-import { concatBytes, emptyBytes, hexEncode, MalformedBytes, Reader, Writer } from "../base/index.ts";
+import { hexEncode, MalformedBytes, Reader, Writer } from "../base/index.ts";
 import { UpgradeRequired, type SnapshotSource } from "./types.ts";
 
 /**
@@ -105,11 +105,10 @@ export class BlockReader {
   hash: string | undefined;
   private readonly kind: string;
   private readonly featureLevelMax: number;
-  private rest: Uint8Array = emptyBytes;
   private hasPrefix = false;
-  /** Whole blocks are cut from `chunks` only when enough has arrived, so that small chunks are joined once. */
-  private chunks: Uint8Array[] = [];
-  private waiting = 0;
+  /** The beginning of a block, or of the prefix, whose end has not arrived: a copy, since the caller's chunks may be overwritten. */
+  private readonly begun = new Writer(blockBytes);
+  /** How many bytes `begun` must have before more of it can be read. */
   private wanted = prefixBytes;
 
   constructor(kind: string, featureLevelMax: number) {
@@ -117,24 +116,27 @@ export class BlockReader {
     this.featureLevelMax = featureLevelMax;
   }
 
+  /** Blocks are read where they lie in the chunk; only the one that its end cuts in two is copied. */
   push(chunk: Uint8Array, each: (section: number, reader: Reader) => void): void {
-    this.chunks.push(chunk);
-    this.waiting += chunk.length;
-    if (this.rest.length + this.waiting < this.wanted) {
-      // The caller's chunk may be overwritten after this call.
-      this.chunks[this.chunks.length - 1] = chunk.slice();
-      return;
+    const { begun } = this;
+    let at = 0;
+    while (begun.length > 0) {
+      const end = Math.min(chunk.length, at + this.wanted - begun.length);
+      begun.raw(chunk.subarray(at, end));
+      at = end;
+      if (begun.length < this.wanted) return;
+      if (this.cut(begun.peek(), each) > 0) begun.reset();
     }
-    const bytes = this.rest.length === 0 && this.chunks.length === 1 ? chunk : concatBytes([this.rest, ...this.chunks]);
-    this.chunks = [];
-    this.waiting = 0;
-    const used = this.cut(bytes, each);
-    this.rest = bytes.slice(used);
+    const whole = chunk.subarray(at);
+    const used = this.cut(whole, each);
+    if (used < whole.length) begun.raw(whole.subarray(used));
   }
 
+  /** Reads what is complete and returns how far that went; `wanted` is what the rest lacks. */
   private cut(bytes: Uint8Array, each: (section: number, reader: Reader) => void): number {
     let at = 0;
     if (!this.hasPrefix) {
+      if (bytes.length < prefixBytes) return 0;
       this.readPrefix(bytes);
       at = prefixBytes;
     }
@@ -181,8 +183,7 @@ export class BlockReader {
 
   /** The header, when the end was reached and nothing is left over. */
   finish(): SnapshotHeader {
-    if (this.header === undefined || this.hash === undefined || this.rest.length + this.waiting > 0)
-      throw new MalformedBytes("snapshot ends too early");
+    if (this.header === undefined || this.hash === undefined || this.begun.length > 0) throw new MalformedBytes("snapshot ends too early");
     return this.header;
   }
 }

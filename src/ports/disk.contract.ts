@@ -60,6 +60,18 @@ export function diskContract(name: string, make: () => Promise<DiskHarness> | Di
           await until(file.sync());
         });
 
+        it("reads into a buffer of the caller's, and touches nothing behind what was read", async () => {
+          const { until } = await start();
+          const file = await openFile("a", lane);
+          await until(file.writeAt(0, [bytes(300, 9)], { sync: false }));
+          const into = new Uint8Array(1000).fill(7);
+          const found = await until(file.readAt(100, 500, into));
+          expect(found).toEqual(bytes(300, 9).subarray(100));
+          expect(found.buffer).toBe(into.buffer);
+          expect(into.subarray(200).every((byte) => byte === 7)).toBe(true);
+          expect(await until(file.readAt(0, 10, into))).toEqual(bytes(300, 9).subarray(0, 10));
+        });
+
         it("gives fewer bytes only at the end of the file", async () => {
           const { until } = await start();
           const file = await openFile("a", lane);

@@ -32,8 +32,11 @@ export interface Disk {
 }
 
 export interface File {
-  /** At most `length` bytes, fewer only at the end of the file. */
-  readAt(offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * At most `length` bytes, fewer only at the end of the file. `into`, at least so long, takes them, and the result is a
+   * view of it: for whoever reads much, since memory that was never touched costs as much as the reading.
+   */
+  readAt(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   /**
    * Writes the chunks one after the other; with `sync`, durable when it fulfils. The chunks are
    * copied or written before the call returns or must not change until it settles: the caller

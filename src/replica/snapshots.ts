@@ -1,4 +1,3 @@
-import { limits } from "../base/index.ts";
 import type { ReplicaId } from "../base/index.ts";
 import type { Machine, MachineFactory } from "../machine/index.ts";
 import type { HardState, RaftStatus } from "../raft/index.ts";
@@ -9,11 +8,7 @@ import type { ReplicaHost } from "./types.ts";
 /** Builds a machine from a snapshot file, a step at a time, so that the node goes on meanwhile. */
 export async function loadMachine(file: SnapshotFile, factory: MachineFactory): Promise<Machine> {
   const restorer = factory.restore();
-  for (let at = 0; at < file.bytes; ) {
-    const chunk = await file.read(at, Math.min(limits.snapshotStepBytes, file.bytes - at));
-    restorer.push(chunk);
-    at += chunk.length;
-  }
+  await file.readAll((chunk) => restorer.push(chunk));
   return restorer.finish();
 }
 
@@ -36,6 +31,8 @@ export function installSnapshot(
 }
 
 const retryMs = 5_000;
+/** What a snapshot takes from the machine at once: a millisecond or two of work. */
+const chunkBytes = 64 * 1024;
 /** Entries behind a snapshot that are kept for followers that lag; each is a turn's batch. */
 const tailEntriesMax = 2_000;
 
@@ -105,7 +102,7 @@ export class Snapshots {
     const source = replica.machine.snapshot();
     const meta = { index: replica.applied, term: replica.appliedTerm, configuration: replica.configuration };
     try {
-      const file = await replica.log.saveSnapshot(meta, () => source.next(limits.snapshotStepBytes), this.cancel);
+      const file = await replica.log.saveSnapshot(meta, () => source.next(chunkBytes), this.cancel);
       if (!this.cancel.aborted) {
         replica.compacted(file, Math.min(meta.index + 1, ...this.sending.values()));
         for (const [to, minIndex] of this.wanted) {

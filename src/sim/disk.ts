@@ -295,10 +295,13 @@ class SimFile implements File {
     this.life = life;
   }
 
-  readAt(offset: number, length: number): Promise<Uint8Array> {
+  readAt(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     return this.use(() => {
       if (this.disk.takeFailure("read")) throw new DiskError("io", `${this.path} could not be read`);
-      return this.inode.read(offset, length);
+      const bytes = this.inode.read(offset, length);
+      if (into === undefined) return bytes;
+      into.set(bytes);
+      return into.subarray(0, bytes.length);
     });
   }
 

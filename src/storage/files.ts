@@ -1,4 +1,4 @@
-import { defined } from "../base/index.ts";
+import { defined, emptyBytes } from "../base/index.ts";
 import type { Disk, File } from "../ports/index.ts";
 
 interface Known {
@@ -61,11 +61,25 @@ async function closeHandle(file: Known): Promise<void> {
   await handle?.close();
 }
 
-/** A whole file with one read: only recovery does so, while nothing else wants the lane, and a copy of a segment costs as much as reading it. */
-export async function readWhole(disk: Disk, path: string): Promise<Uint8Array> {
+/** Memory for one file after the other: fresh memory for each would cost as much as reading them. */
+export class ReadBuffer {
+  private bytes: Uint8Array = emptyBytes;
+
+  take(length: number): Uint8Array {
+    if (this.bytes.length < length) this.bytes = new Uint8Array(length);
+    return this.bytes;
+  }
+}
+
+/**
+ * A whole file with one read: only recovery does so, while nothing else wants the lane, and a copy of a segment costs as
+ * much as reading it. In `buffer` until that is used again.
+ */
+export async function readWhole(disk: Disk, path: string, buffer?: ReadBuffer): Promise<Uint8Array> {
   const file = await disk.open(path, { create: false, lane: "bulk" });
   try {
-    return await file.readAt(0, await file.size());
+    const size = await file.size();
+    return await file.readAt(0, size, buffer?.take(size));
   } finally {
     await file.close();
   }

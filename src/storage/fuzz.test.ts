@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Prng, equalBytes, groupId, isUnumError, replicaId } from "../base/index.ts";
 import { StorageWorld, checksum, configuration, entryData, makeEntries, smallSettings } from "./harness.golden.ts";
 import { scanGroupLog } from "./group-log-file.ts";
-import { chunksOf, snapshotBytes } from "./model.golden.ts";
+import { chunksOf, readAllOf, snapshotBytes } from "./model.golden.ts";
 import { scanSegment, segmentPreamble } from "./scan.ts";
 
 const seeds = Number(process.env["UNUM_SEEDS"] ?? 150);
@@ -136,8 +136,7 @@ async function openDamaged(world: StorageWorld): Promise<void> {
     if (group === 1 && !recovered.suspect) expect(recovered.hardState).toMatchObject({ term: 3, vote: 3 });
     if (group === 1 && !recovered.suspect) expect(recovered.lastIndex).toBe(8);
     const file = log.snapshot;
-    if (file !== undefined)
-      expect(equalBytes(await world.clock.until(file.read(0, file.bytes)), snapshotBytes(file.meta.index))).toBe(true);
+    if (file !== undefined) expect(equalBytes(await world.clock.until(readAllOf(file)), snapshotBytes(file.meta.index))).toBe(true);
   }
   await world.close();
 }

@@ -1,4 +1,4 @@
-import { Prng, groupId, replicaId } from "../base/index.ts";
+import { Prng, concatBytes, equalBytes, groupId, replicaId } from "../base/index.ts";
 import type { Entry, HardState } from "../raft/types.ts";
 import { dumpWal } from "./dump.golden.ts";
 import { StorageWorld, configuration, makeEntries } from "./harness.golden.ts";
@@ -36,6 +36,13 @@ export function snapshotBytes(index: number): Uint8Array {
   const bytes = new Uint8Array(500 + (index % 7) * 700);
   for (let i = 0; i < bytes.length; i++) bytes[i] = (index * 13 + i) & 0xff;
   return bytes;
+}
+
+/** What `readAll` shows, copied while it may be looked at. */
+export async function readAllOf(file: SnapshotFile): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  await file.readAll((chunk) => void chunks.push(chunk.slice()));
+  return concatBytes(chunks);
 }
 
 export function chunksOf(bytes: Uint8Array, size: number): () => Uint8Array | undefined {
@@ -324,8 +331,8 @@ export class ModelRun {
     const expected = snapshotBytes(snapshot.index);
     if (file === undefined || file.meta.index !== snapshot.index || file.bytes !== expected.length)
       this.fail(`group ${model.group}: no file of snapshot ${snapshot.index}`);
-    const bytes = await clock.until(file.read(0, file.bytes));
-    if (!bytes.every((byte, i) => byte === expected[i])) this.fail(`group ${model.group}: snapshot ${snapshot.index} reads wrong`);
+    for (const bytes of [await clock.until(file.read(0, file.bytes)), await clock.until(readAllOf(file))])
+      if (!equalBytes(bytes, expected)) this.fail(`group ${model.group}: snapshot ${snapshot.index} reads wrong`);
   }
 
   private checkEntry(model: ModelGroup, version: Version, entry: Entry): void {

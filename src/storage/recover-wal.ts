@@ -1,7 +1,7 @@
 import type { Disk } from "../ports/index.ts";
 import { analyseChain } from "./chain.ts";
 import type { Chain, SegmentSummary } from "./chain.ts";
-import { readWhole } from "./files.ts";
+import { ReadBuffer, readWhole } from "./files.ts";
 import { segmentName, segmentOf, walDirectory } from "./names.ts";
 import type { RecoveredSegment, RecoveryTools } from "./recover.ts";
 import { Replay } from "./replay.ts";
@@ -46,8 +46,9 @@ export async function recoverWal(tools: RecoveryTools, report: string[]): Promis
   const places = new Map<number, number>();
   let replay: Replay | undefined;
   let held: Held | undefined;
+  const buffer = new ReadBuffer();
   for (const segment of numbers) {
-    const scanned = scanSegment(await readWhole(disk, pathOf(segment)), segment, pathOf(segment), tools.checksum);
+    const scanned = scanSegment(await readWhole(disk, pathOf(segment), buffer), segment, pathOf(segment), tools.checksum);
     summaries.push({ ...scanned, batches: scanned.batches.map((batch) => ({ ...batch, records: undefined })) });
     if (!scanned.blank) places.set(segment, files.add(pathOf(segment)));
     const first = scanned.batches[0]?.first;

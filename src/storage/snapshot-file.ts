@@ -1,4 +1,4 @@
-import { assert } from "../base/index.ts";
+import { assert, emptyBytes } from "../base/index.ts";
 import type { Checksum, Disk, File } from "../ports/index.ts";
 import type { SnapshotMeta } from "../raft/types.ts";
 import {
@@ -9,6 +9,7 @@ import {
   readSnapshotHeader,
   readStep,
   sealStep,
+  stepBuffer,
   stepHeaderBytes,
   stepOffset,
   verifySnapshot,
@@ -38,7 +39,7 @@ export class OpenSnapshot implements SnapshotFile {
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     const end = Math.min(this.bytes, offset + length);
-    if (offset >= end) return new Uint8Array(0);
+    if (offset >= end) return emptyBytes;
     const result = new Uint8Array(end - offset);
     for (let at = offset; at < end; ) {
       const step = Math.floor(at / this.header.stepBytes);
@@ -51,6 +52,28 @@ export class OpenSnapshot implements SnapshotFile {
     }
     if (end === this.bytes) this.cached = undefined;
     return result;
+  }
+
+  async readAll(visit: (chunk: Uint8Array) => void | Promise<void>): Promise<void> {
+    const { checksum, file, header } = this;
+    const steps = Math.ceil(this.bytes / header.stepBytes);
+    // One is read while the other is visited.
+    const buffers = [stepBuffer(header, this), stepBuffer(header, this)] as const;
+    const begin = (step: number): ReturnType<typeof readStep> | undefined =>
+      step < steps ? readStep(file, header, step, checksum, buffers[step % 2 === 0 ? 0 : 1]) : undefined;
+    let next = begin(0);
+    try {
+      for (let step = 0; step < steps; step++) {
+        const found = await next;
+        const length = Math.min(header.stepBytes, this.bytes - step * header.stepBytes);
+        if (found === undefined || found.data.length !== length) throw damagedSnapshot(this.path);
+        next = begin(step + 1);
+        await visit(found.data);
+      }
+    } finally {
+      // What is still being read is of no interest when the visitor has thrown.
+      await next?.catch(() => undefined);
+    }
   }
 
   private async step(step: number): Promise<Uint8Array> {

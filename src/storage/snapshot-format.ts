@@ -93,14 +93,16 @@ export function sealStep(buffer: Uint8Array, length: number, step: number, heade
   return crc;
 }
 
-/** The data of a step and its CRC, or undefined when they do not match. */
+/** The data of a step and its CRC, or undefined when they do not match. `into`: memory for a whole step; the data is a view of it then. */
 export async function readStep(
   file: File,
   header: PlacedHeader,
   step: number,
   checksum: Checksum,
+  into?: Uint8Array,
 ): Promise<{ readonly data: Uint8Array; readonly crc: number } | undefined> {
-  const bytes = await file.readAt(stepOffset(header, step), stepHeaderBytes + header.stepBytes);
+  const wanted = stepHeaderBytes + header.stepBytes;
+  const bytes = await file.readAt(stepOffset(header, step), into === undefined ? wanted : Math.min(wanted, into.length), into);
   if (bytes.length < stepHeaderBytes) return undefined;
   const view = viewOf(bytes);
   const length = view.getUint32(0, true);
@@ -151,14 +153,20 @@ export async function readTrailer(file: File, header: PlacedHeader, checksum: Ch
   return expected === size ? { bytes: total, steps, whole: view.getUint32(20, true) } : undefined;
 }
 
+/** Memory for the largest step of a file, header included. */
+export function stepBuffer(header: PlacedHeader, contents: { readonly bytes: number }): Uint8Array {
+  return new Uint8Array(stepHeaderBytes + Math.min(header.stepBytes, contents.bytes));
+}
+
 /** Reads every step. Resolves to the number of bytes when all checks match, otherwise to undefined. */
 export async function verifySnapshot(file: File, header: PlacedHeader, checksum: Checksum): Promise<SnapshotTrailer | undefined> {
   const trailer = await readTrailer(file, header, checksum);
   if (trailer === undefined) return undefined;
   let whole = 0;
   let total = 0;
+  const buffer = stepBuffer(header, trailer);
   for (let step = 0; step < trailer.steps; step++) {
-    const found = await readStep(file, header, step, checksum);
+    const found = await readStep(file, header, step, checksum, buffer);
     if (found === undefined || (step < trailer.steps - 1 && found.data.length !== header.stepBytes)) return undefined;
     whole = chainCrc(whole, found.crc, checksum);
     total += found.data.length;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { replicaId } from "../base/index.ts";
 import { StorageWorld, configuration, makeEntries, smallSettings } from "./harness.golden.ts";
-import { chunksOf, snapshotBytes } from "./model.golden.ts";
+import { chunksOf, readAllOf, snapshotBytes } from "./model.golden.ts";
 
 describe("group commit", () => {
   it("P1: calls done only after the sync, in the order of the calls, one sync for all that gathered", async () => {
@@ -224,6 +224,36 @@ describe("snapshots", () => {
     world.disk.corrupt("groups/1.1.snapshot.0000000000000006-0000000000000001", 2000, 4);
     expect(await world.clock.until(file.read(0, 700))).toEqual(snapshotBytes(6).subarray(0, 700));
     await expect(world.clock.until(file.read(0, file.bytes))).rejects.toMatchObject({ code: "CORRUPT" });
+    let seen = 0;
+    const reading = file.readAll((chunk) => {
+      expect(chunk).toEqual(snapshotBytes(6).subarray(seen, seen + chunk.length));
+      seen += chunk.length;
+    });
+    await expect(world.clock.until(reading)).rejects.toMatchObject({ code: "CORRUPT" });
+    expect(seen).toBe(smallSettings.stepBytes);
+  });
+
+  it("read as a whole show each step while nothing overwrites it, wait for whoever looks, and pass on what that throws", async () => {
+    const world = new StorageWorld(2);
+    await world.open();
+    const log = world.create(1);
+    log.append({ hardState: undefined, entries: makeEntries(1, 1, 9, 1) }, () => undefined);
+    world.storage.flush();
+    await world.clock.pass(50);
+    const bytes = snapshotBytes(6);
+    const file = await world.clock.until(log.saveSnapshot({ index: 6, term: 1, configuration: configuration(1) }, chunksOf(bytes, 300)));
+    const found: number[] = [];
+    const slow = file.readAll(async (chunk) => {
+      await new Promise<void>((resolve) => void world.clock.after(20, resolve));
+      found.push(...chunk);
+    });
+    await world.clock.until(slow);
+    expect(Uint8Array.from(found)).toEqual(bytes);
+    const broken = file.readAll(() => {
+      throw new Error("no more");
+    });
+    await expect(world.clock.until(broken)).rejects.toThrow("no more");
+    expect(await world.clock.until(readAllOf(file))).toEqual(bytes);
   });
 
   it("a reader of the old one goes on when a newer one has replaced it", async () => {

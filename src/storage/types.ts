@@ -97,7 +97,7 @@ export interface GroupLog {
   readonly snapshot: SnapshotFile | undefined;
   /**
    * Writes a snapshot in steps, each synced before the next, rate-limited, yielding to the WAL.
-   * `pull` gives the next chunk (at most 4 MiB) or undefined at the end. Durable under its own name, and the
+   * `pull` gives the next chunk, or undefined at the end: small ones, since the loop turns only between two of them. Durable under its own name, and the
    * new `snapshot`, when it fulfils.
    */
   saveSnapshot(meta: SnapshotMeta, pull: () => Uint8Array | undefined, signal?: { readonly aborted: boolean }): Promise<SnapshotFile>;
@@ -117,6 +117,11 @@ export interface SnapshotFile {
   readonly bytes: number;
   /** Verifies checksums as it reads; rejects with UnumError CORRUPT when they do not match. */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * Reads all of it in order, a step at a time, and checks each before `visit` sees it. A chunk may be overwritten as soon
+   * as `visit` has returned, or what it returned is fulfilled. Rejects as `read` does, and with what `visit` throws.
+   */
+  readAll(visit: (chunk: Uint8Array) => void | Promise<void>): Promise<void>;
 }
 
 export interface SnapshotReceiver {

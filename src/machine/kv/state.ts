@@ -108,14 +108,14 @@ export class KvState {
     if (old === undefined) {
       const tombstone = this.dead.size === 0 ? undefined : this.dead.delete(key);
       const handle = records.create(key, revision, revision, 1, leaseLow, leaseHigh, value, tombstone ?? -1);
-      live.set(key, handle);
+      live.setFound(key, handle);
       this.written(key, handle, eventOverheadBytes);
       return handle;
     }
     // The string that the tree holds, so that each key is in memory once.
     const held = records.key(old);
     const handle = records.create(held, records.createRevision(old), revision, records.version(old) + 1, leaseLow, leaseHigh, value, old);
-    live.replaceFound(held, handle);
+    live.setFound(held, handle);
     this.unwritten(held, old, leaseLow, leaseHigh);
     this.written(held, handle, eventOverheadBytes + entryOverheadBytes + records.valueLength(old));
     return handle;
@@ -260,7 +260,7 @@ export class KvState {
     isEvent: boolean,
   ): number {
     const { records, live, dead, history } = this;
-    const old = live.get(key);
+    const old = live.isBeyond(key) ? undefined : live.get(key);
     const tombstone = old === undefined && dead.size > 0 ? dead.get(key) : undefined;
     const previous = old ?? tombstone ?? -1;
     const held = previous < 0 ? key : records.key(previous);
@@ -271,7 +271,7 @@ export class KvState {
       dead.set(held, handle);
     } else {
       if (tombstone !== undefined) dead.delete(held);
-      live.set(held, handle);
+      live.setFound(held, handle);
       this.nowLive(held, handle);
     }
     if (isEvent) history.push(handle, 0);

@@ -44,9 +44,9 @@ class BulkFile implements File {
     this.handle = handle;
   }
 
-  readAt(offset: number, length: number): Promise<Uint8Array> {
+  readAt(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     return this.run(async () => {
-      const bytes = new Uint8Array(length);
+      const bytes = into ?? new Uint8Array(length);
       let at = 0;
       while (at < length) {
         const { bytesRead } = await this.handle.read(bytes, at, length - at, offset + at);

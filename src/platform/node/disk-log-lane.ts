@@ -203,8 +203,8 @@ class LogFile implements File {
     this.fd = fd;
   }
 
-  async readAt(offset: number, length: number): Promise<Uint8Array> {
-    const result = new Uint8Array(length);
+  async readAt(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    const result = into ?? new Uint8Array(length);
     let at = 0;
     while (at < length) {
       const wanted = Math.min(logDataBytes, length - at);
