@@ -23,7 +23,7 @@ export const limits = {
   appendInflightMax: 256,
   /** Bytes of appends in flight to one follower. At either mark the leader waits for an answer. */
   appendInflightBytesMax: 16 * MiB,
-  /** Bytes proposed and not yet committed, per group. A connection may have as many in flight as are left of it, so that none takes all. More: OVERLOADED at the gate. */
+  /** Bytes proposed and not yet committed, per group: a backstop, the gate stops at `groupInflightBytesMax`. More: OVERLOADED. */
   uncommittedBytesMax: 64 * MiB,
   /** Bytes of log kept in memory per group for followers that lag a little; older entries are read from disk. */
   logCacheBytesMax: 16 * MiB,
@@ -31,6 +31,20 @@ export const limits = {
   connectionRequestsMax: 16_384,
   /** Bytes of requests in flight per connection. More: OVERLOADED. */
   connectionBytesMax: 64 * MiB,
+  /** Requests in flight at one node, all connections together. More: OVERLOADED for connections with more than their share. */
+  gateRequestsMax: 65_536,
+  /** Bytes of requests in flight at one node. More: OVERLOADED for connections with more than their share. */
+  gateBytesMax: 128 * MiB,
+  /** Commands of one group under way through one node; the others wait at its gate, one lane per asker, in turns. */
+  groupInflightMax: 8_192,
+  /** Bytes of those commands: little enough that nobody's next command waits long behind them. */
+  groupInflightBytesMax: 8 * MiB,
+  /** Time for a frame to come whole once it has begun. Longer: TIMEOUT, and the connection is closed. */
+  frameMsMax: 30_000,
+  /** Time for which a client may take none of its answers before its connection is closed. */
+  outputMsMax: 30_000,
+  /** Bytes that connections hold in all: requests, unfinished frames, answers not taken. More: those that hold most are closed. */
+  heldBytesMax: 512 * MiB,
   /** Bytes waiting in one connection's output before its reader counts as too slow and is closed. */
   outputBytesMax: 64 * MiB,
   /** Credit of a stream (a watch): bytes sent and not yet consumed. At the mark the stream waits; nothing is lost. */

@@ -71,11 +71,6 @@ export class Raft {
     return this.core.commit;
   }
 
-  /** Of proposals of this term that are in the leader's log and not committed. */
-  get uncommittedBytes(): number {
-    return this.core.uncommittedBytes;
-  }
-
   get lastIndex(): number {
     return this.core.log.lastIndex;
   }

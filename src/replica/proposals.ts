@@ -25,17 +25,11 @@ export class Proposals {
   private readonly builder = new EntryBuilder();
   private waiters: (Waiter | undefined)[] = [];
   private readonly full: Batch[] = [];
-  private fullBytes = 0;
   private readonly pending = new Map<number, Pending>();
   private lastTimestamp = 0;
 
   get gathered(): boolean {
     return this.builder.count > 0 || this.full.length > 0;
-  }
-
-  /** Gathered and not yet proposed. */
-  get gatheredBytes(): number {
-    return this.builder.bytes + this.fullBytes;
   }
 
   /** Entries of the log carry the leader's time, which never falls within a log. */
@@ -51,9 +45,7 @@ export class Proposals {
 
   private seal(wall: number): void {
     this.lastTimestamp = Math.max(this.lastTimestamp, Math.floor(wall));
-    const data = this.builder.finish(this.lastTimestamp);
-    this.full.push({ data, waiters: this.waiters });
-    this.fullBytes += data.length;
+    this.full.push({ data: this.builder.finish(this.lastTimestamp), waiters: this.waiters });
     this.waiters = [];
   }
 
@@ -70,7 +62,6 @@ export class Proposals {
   /** The entries of this turn, oldest first. */
   private take(wall: number): readonly Batch[] {
     if (this.builder.count > 0) this.seal(wall);
-    this.fullBytes = 0;
     return this.full.splice(0);
   }
 
@@ -98,7 +89,6 @@ export class Proposals {
   /** Commands that were gathered and not yet proposed. */
   refuse(makeError: () => UnumError): void {
     const batches = this.full.splice(0);
-    this.fullBytes = 0;
     for (const batch of batches) failAll(batch.waiters, makeError);
     if (this.builder.count > 0) {
       this.builder.finish(0);

@@ -118,11 +118,6 @@ export class Replica {
     return this.raft.commit;
   }
 
-  /** How much more may be proposed before raft refuses. */
-  get roomBytes(): number {
-    return limits.uncommittedBytesMax - this.raft.uncommittedBytes - this.proposals.gatheredBytes;
-  }
-
   /** Whether it leads and has applied the first entry of its term: its derived state is complete. */
   get isServing(): boolean {
     return this.isLeader && this.appliedTerm === this.raft.term && !this.check.isDiscarded;

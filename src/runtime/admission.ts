@@ -1,5 +1,6 @@
 import { Reader, UnumError } from "../base/index.ts";
 import { Kind, checkKeyspaceCommand, commandKind, decodeCommand, envelopeBytes } from "../machine/index.ts";
+import type { Call } from "./connection.ts";
 
 /**
  * Checks a client's command before it is proposed. What reaches the log is applied by every replica,
@@ -21,4 +22,28 @@ export function admitCommand(body: Uint8Array): Uint8Array | undefined {
     }
   }
   return undefined;
+}
+
+/** Commands that free memory or keep sessions and claims alive go before those that bring data. */
+export function isUrgent(body: Uint8Array): boolean {
+  switch (commandKind(body)) {
+    case Kind.put:
+    case Kind.txn:
+    case Kind.leaseGrant:
+      return false;
+    default:
+      return true;
+  }
+}
+
+/**
+ * Who takes turns with whom: a connection, or, where another node passes the commands of many clients on, each of their
+ * sessions.
+ */
+export function askerOf(call: Call): unknown {
+  const { connection, request } = call;
+  if (!connection.isNode || request.body.length < envelopeBytes) return connection;
+  const reader = new Reader(request.body);
+  const session = reader.u32() + reader.u32() * 0x1_0000_0000;
+  return session === 0 ? connection : session;
 }

@@ -10,6 +10,9 @@ import {
   toWireError,
 } from "../wire/index.ts";
 import type { Answer, Carrier, Request } from "../wire/index.ts";
+import type { Crowd } from "./crowd.ts";
+import { Patience } from "./patience.ts";
+import type { Turnstile } from "./turnstile.ts";
 
 /** Something on a connection that lasts: a watch, a backup. */
 export interface ServerStream {
@@ -23,6 +26,8 @@ export interface ConnectionHandlers {
   onRequest(call: Call): void;
   /** This node had no room for a request; before its answer is sent. */
   onRefused(): void;
+  /** The other side takes its answers again. */
+  onDrained(connection: ServerConnection): void;
   onClose(connection: ServerConnection): void;
 }
 
@@ -37,6 +42,8 @@ export class Call {
   /** By this node's monotonic clock. */
   readonly deadlineMs: number;
   readonly bodyBytes: number;
+  /** Where it is counted as under way. */
+  turnstile: Turnstile | undefined;
   private open = true;
   private retained = false;
 
@@ -58,7 +65,16 @@ export class Call {
     return this.open;
   }
 
+  /** It is answered, or nobody waits for it any more: another one may get through. */
+  private leave(): void {
+    const { turnstile } = this;
+    if (turnstile === undefined) return;
+    this.turnstile = undefined;
+    turnstile.left(this.bodyBytes);
+  }
+
   reply(bytes: Uint8Array): void {
+    this.leave();
     if (!this.open) return;
     this.open = false;
     this.connection.answer(this, bytes, undefined);
@@ -76,6 +92,7 @@ export class Call {
   }
 
   private answerError(error: UnumError): void {
+    this.leave();
     if (!this.open) return;
     this.open = false;
     this.connection.answer(this, undefined, error);
@@ -100,11 +117,16 @@ export class ServerConnection {
   private readonly calls = new IdMap<Call>();
   private readonly streams = new Map<number, ServerStream>();
   private readonly heads = new FrameHeads();
+  private readonly crowd: Crowd;
+  private readonly patience = new Patience();
   private requestBytes = 0;
+  private frames = 0;
+  private sentBytes = 0;
   private closed = false;
   private paused = false;
 
-  constructor(carrier: Carrier, principal: string, now: () => number, handlers: ConnectionHandlers) {
+  constructor(carrier: Carrier, principal: string, now: () => number, crowd: Crowd, handlers: ConnectionHandlers) {
+    this.crowd = crowd;
     this.carrier = carrier;
     this.principal = principal;
     this.peer = carrier.peer;
@@ -121,14 +143,39 @@ export class ServerConnection {
     });
   }
 
-  /** Bytes of requests in flight. */
-  get inFlightBytes(): number {
-    return this.requestBytes;
+  /** Another node, which passes on what its own gate let through. */
+  get isNode(): boolean {
+    return this.principal.startsWith("node:");
   }
 
-  /** Bytes of requests in flight, and of frames that the other side has not taken. */
+  /** Requests in flight, and their bytes. */
+  get inFlight(): { readonly requests: number; readonly bytes: number } {
+    return { requests: this.calls.size, bytes: this.requestBytes };
+  }
+
+  /** Bytes of requests in flight, of frames that have not come whole and of frames that the other side has not taken. */
   get heldBytes(): number {
-    return this.requestBytes + this.carrier.bufferedBytes;
+    return this.requestBytes + this.carrier.incomingBytes + this.carrier.bufferedBytes;
+  }
+
+  /** The other side does not take its answers. */
+  get isStuffed(): boolean {
+    return this.paused;
+  }
+
+  /** Called with every tick: who begins a frame and does not end it, or does not read, is not waited for without an end. */
+  tick(): void {
+    const { carrier, frames, paused, sentBytes } = this;
+    const incomingBytes = paused ? 0 : carrier.incomingBytes;
+    const lost = this.patience.look(this.now(), { frames, incomingBytes, bufferedBytes: carrier.bufferedBytes, sentBytes });
+    if (lost === "silent") {
+      this.send(encodeErrorResponse(0, toWireError(new UnumError("TIMEOUT", "A frame was begun and not ended in time."))));
+      this.close();
+    } else if (lost === "deaf") this.carrier.destroy();
+  }
+
+  destroy(): void {
+    this.carrier.destroy();
   }
 
   get isClosed(): boolean {
@@ -137,6 +184,7 @@ export class ServerConnection {
 
   private receive(frame: Uint8Array): void {
     if (this.closed) return;
+    this.frames++;
     try {
       switch (frame[0]) {
         case FrameType.request:
@@ -170,14 +218,24 @@ export class ServerConnection {
     const call = new Call(this, request, this.now() + Math.min(request.remainingMs, limits.deadlineMsMax));
     this.calls.set(request.id, call);
     this.requestBytes += request.body.length;
+    this.crowd.entered(request.body.length);
     if (request.body.length > limits.requestBytesMax) call.fail(new UnumError("TOO_LARGE"));
+    else if (this.isNode) this.handlers.onRequest(call);
     else if (this.calls.size > limits.connectionRequestsMax)
       call.fail(new UnumError("OVERLOADED", `More than ${limits.connectionRequestsMax} requests are in flight on this connection.`));
     else if (this.requestBytes > limits.connectionBytesMax)
       call.fail(new UnumError("OVERLOADED", `More than ${limits.connectionBytesMax} bytes of requests are in flight on this connection.`));
+    else if (this.crowd.isTooMuch(this.inFlight))
+      call.fail(new UnumError("OVERLOADED", "This node has too many requests in flight, and this connection more than its share."));
     else if (this.streams.size > limits.connectionStreamsMax)
       call.fail(new UnumError("OVERLOADED", `More than ${limits.connectionStreamsMax} streams are open on this connection.`));
     else this.handlers.onRequest(call);
+  }
+
+  private release(call: Call): void {
+    this.calls.delete(call.request.id);
+    this.requestBytes -= call.bodyBytes;
+    this.crowd.left(1, call.bodyBytes);
   }
 
   refused(): void {
@@ -187,8 +245,7 @@ export class ServerConnection {
   answer(call: Call, body: Uint8Array | undefined, error: UnumError | undefined): void {
     const { id } = call.request;
     if (this.calls.get(id) !== call) return;
-    this.calls.delete(id);
-    this.requestBytes -= call.bodyBytes;
+    this.release(call);
     if (body !== undefined) this.send(this.heads.ok(id), body);
     else if (error !== undefined) this.send(encodeErrorResponse(id, toWireError(error)));
   }
@@ -196,8 +253,7 @@ export class ServerConnection {
   /** The call has become a stream: it is answered by items and an end. */
   stream(call: Call, stream: ServerStream): void {
     const { id } = call.request;
-    this.calls.delete(id);
-    this.requestBytes -= call.bodyBytes;
+    this.release(call);
     call.abandon();
     if (this.closed) stream.cancel();
     else this.streams.set(id, stream);
@@ -214,6 +270,7 @@ export class ServerConnection {
   send(frame: Uint8Array, body?: Uint8Array): void {
     if (this.closed) return;
     this.carrier.send(frame, body);
+    this.sentBytes += frame.length + (body?.length ?? 0);
     const buffered = this.carrier.bufferedBytes;
     if (buffered > limits.outputBytesMax) this.carrier.destroy();
     else if (buffered > limits.streamCreditBytes && !this.paused) {
@@ -227,13 +284,13 @@ export class ServerConnection {
     if (!this.paused) return;
     this.paused = false;
     this.carrier.resume();
+    this.handlers.onDrained(this);
   }
 
   private forget(id: number): void {
     const call = this.calls.get(id);
     if (call !== undefined) {
-      this.calls.delete(id);
-      this.requestBytes -= call.bodyBytes;
+      this.release(call);
       call.abandon();
     }
     const stream = this.streams.get(id);
@@ -244,8 +301,10 @@ export class ServerConnection {
   private ended(): void {
     if (this.closed) return;
     this.closed = true;
+    this.crowd.left(this.calls.size, this.requestBytes);
     for (const call of this.calls.all()) call.abandon();
     this.calls.clear();
+    this.requestBytes = 0;
     for (const stream of this.streams.values()) stream.cancel();
     this.streams.clear();
     this.handlers.onClose(this);

@@ -1,14 +1,16 @@
-import { MalformedBytes, Reader, UnumError, Writer, isUnumError, limits, systemGroup } from "../base/index.ts";
+import { MalformedBytes, Reader, UnumError, isUnumError, limits, systemGroup } from "../base/index.ts";
 import type { GroupId } from "../base/index.ts";
 import { growsKeyspace } from "../machine/index.ts";
-import type { LeaseMachine } from "../machine/index.ts";
 import type { Clock } from "../ports/index.ts";
 import type { Replica } from "../replica/index.ts";
 import { Method, encodePush } from "../wire/index.ts";
 import type { Carrier, Push } from "../wire/index.ts";
-import { admitCommand } from "./admission.ts";
+import { admitCommand, askerOf, isUrgent } from "./admission.ts";
 import { ServerConnection } from "./connection.ts";
 import type { Call } from "./connection.ts";
+import { Crowd } from "./crowd.ts";
+import { KeepAlive, Queries, Query } from "./queries.ts";
+import { Turnstile } from "./turnstile.ts";
 
 /** What the gate needs from the node behind it. */
 export interface GateHost {
@@ -31,6 +33,10 @@ export interface GateHost {
   watch(call: Call): void;
   /** For NOT_LEADER: { group, term, leader, address } as far as they are known. */
   leaderHint(group: GroupId): Readonly<Record<string, unknown>>;
+  /** One more turn: `pump` has work. */
+  schedule(): void;
+  /** Bytes that connections may hold in all. */
+  readonly heldBytesMax: number;
   /** What a new client is told first. */
   greeting(): readonly Push[];
 }
@@ -56,8 +62,13 @@ export class Gate {
   /** Waiting for a leader, or for a stale read's revision; looked at on every tick and on changes. */
   private waiting: Call[] = [];
 
+  private readonly crowd = new Crowd(() => this.connections.size);
+  private readonly queries: Queries;
+  private readonly turnstiles = new Map<GroupId, Turnstile>();
+
   constructor(host: GateHost) {
     this.host = host;
+    this.queries = new Queries({ now: () => host.clock.now(), wake: () => host.schedule() });
   }
 
   get clients(): number {
@@ -65,12 +76,16 @@ export class Gate {
   }
 
   accept(carrier: Carrier, principal: string): void {
-    const connection: ServerConnection = new ServerConnection(carrier, principal, () => this.host.clock.now(), {
+    const connection: ServerConnection = new ServerConnection(carrier, principal, () => this.host.clock.now(), this.crowd, {
       onRequest: (call) => this.begin(call),
       onRefused: () => {
         this.counters.refused++;
       },
-      onClose: () => this.connections.delete(connection),
+      onDrained: () => this.queries.drained(connection),
+      onClose: () => {
+        this.connections.delete(connection);
+        this.queries.closed(connection);
+      },
     });
     this.connections.add(connection);
     for (const push of this.host.greeting()) connection.send(encodePush(push));
@@ -138,6 +153,35 @@ export class Gate {
         return;
       }
     }
+    // What is under way already (it waited for a leader), what concerns the cluster and what is refused at once waits for nobody.
+    if (call.turnstile !== undefined || group === systemGroup || (call.request.forwarded && this.host.replica(group)?.isLeader !== true))
+      this.pass(call);
+    else if (!this.turnstileOf(group).enter(call, askerOf(call), isUrgent(body)))
+      call.fail(new UnumError("OVERLOADED", "Too many commands of this connection wait for their turn."));
+  }
+
+  private turnstileOf(group: GroupId): Turnstile {
+    let turnstile = this.turnstiles.get(group);
+    if (turnstile === undefined) {
+      turnstile = new Turnstile({
+        now: () => this.host.clock.now(),
+        pass: (call) => this.pass(call),
+        expired: (call) => this.expire(call),
+        wake: () => this.host.schedule(),
+      });
+      this.turnstiles.set(group, turnstile);
+    }
+    return turnstile;
+  }
+
+  private expire(call: Call): void {
+    this.counters.expired++;
+    call.fail(new UnumError("TIMEOUT", "The request's time was over before it was proposed.", { outcome: "not-applied", retry: "safe" }));
+  }
+
+  /** A command whose turn it is. */
+  private pass(call: Call): void {
+    const { body, group } = call.request;
     const replica = this.host.replica(group);
     if (replica?.isLeader !== true) {
       this.elsewhere(call);
@@ -146,11 +190,6 @@ export class Gate {
     const refusal = this.outOfSpace(group, body);
     if (refusal !== undefined) {
       call.fail(refusal);
-      return;
-    }
-    // No connection takes more than it leaves to the others: with n that flood, each has an n+1th of the room, and so has whoever comes.
-    if (call.connection.inFlightBytes > replica.roomBytes && group !== systemGroup) {
-      call.fail(new UnumError("OVERLOADED", "This connection has more bytes in flight than the group has room for."));
       return;
     }
     this.host.grew(body.length);
@@ -188,7 +227,7 @@ export class Gate {
       const revision = new Reader(request.body, 0, 8).u64();
       if (replica.machine.revision >= revision) {
         this.counters.queries++;
-        call.reply(replica.machine.query(request.body.subarray(8)));
+        this.queries.run(new Query(call, replica, this.queries));
       } else if (!replica.isLeader && call.deadlineMs - this.host.clock.now() > staleWaitMs && !request.forwarded) this.waiting.push(call);
       else this.elsewhere(call);
       return;
@@ -198,7 +237,7 @@ export class Gate {
       return;
     }
     this.counters.queries++;
-    replica.read(new QueryRead(call, replica));
+    replica.read(new Query(call, replica, this.queries));
   }
 
   private keepAlive(call: Call): void {
@@ -208,7 +247,7 @@ export class Gate {
       return;
     }
     this.counters.keepAlives++;
-    replica.read(new KeepAliveRead(call, replica));
+    replica.read(new KeepAlive(call, replica));
   }
 
   /** The leader is another node, or nobody knows who. */
@@ -236,6 +275,32 @@ export class Gate {
     if (this.waiting.some((call) => call.request.stale)) this.retry();
   }
 
+  /** At the beginning of each turn of the node: whoever waits for a turn of its own. */
+  pump(): void {
+    for (const turnstile of this.turnstiles.values()) if (turnstile.waiting > 0) turnstile.pump();
+    this.queries.pump();
+    if (this.queries.hasWork) this.host.schedule();
+  }
+
+  /** Called with every tick of the node. */
+  tick(): void {
+    for (const turnstile of this.turnstiles.values()) if (turnstile.waiting > 0) turnstile.tick();
+    for (const connection of [...this.connections]) connection.tick();
+    this.shed();
+    this.retry();
+  }
+
+  /** Connections hold too much together: those that hold most go. */
+  private shed(): void {
+    let held = this.bufferedBytes;
+    if (held <= this.host.heldBytesMax) return;
+    for (const connection of [...this.connections].sort((a, b) => b.heldBytes - a.heldBytes)) {
+      if (held <= this.host.heldBytesMax) return;
+      held -= connection.heldBytes;
+      connection.destroy();
+    }
+  }
+
   /** Tries the waiting calls again: a leader is known, state was applied, or time has passed. */
   retry(): void {
     if (this.waiting.length === 0) return;
@@ -255,6 +320,7 @@ export class Gate {
       outcome: "not-applied",
       retry: "safe",
     });
+    for (const turnstile of this.turnstiles.values()) for (const call of turnstile.close()) call.fail(error);
     for (const call of this.waiting.splice(0)) call.fail(error);
     for (const connection of [...this.connections]) connection.close();
     this.connections.clear();
@@ -262,45 +328,3 @@ export class Gate {
 }
 
 const staleWaitMs = 1;
-
-class QueryRead {
-  private readonly call: Call;
-  private readonly replica: Replica;
-
-  constructor(call: Call, replica: Replica) {
-    this.call = call;
-    this.replica = replica;
-  }
-
-  run(): void {
-    if (this.call.isOpen) this.call.reply(this.replica.machine.query(this.call.request.body.subarray(8)));
-  }
-
-  fail(error: UnumError): void {
-    this.call.fail(error);
-  }
-}
-
-class KeepAliveRead {
-  private readonly call: Call;
-  private readonly replica: Replica;
-
-  constructor(call: Call, replica: Replica) {
-    this.call = call;
-    this.replica = replica;
-  }
-
-  /** A quorum that was asked after the keep-alive arrived has confirmed this leader. */
-  run(): void {
-    if (!this.call.isOpen) return;
-    const lease = new Reader(this.call.request.body).big64();
-    const machine = this.replica.machine as Partial<LeaseMachine>;
-    const remainingMs = machine.keepAlive?.(lease, this.replica.leaderTime());
-    if (remainingMs === undefined) this.call.fail(new UnumError("LEASE_NOT_FOUND"));
-    else this.call.reply(new Writer(8).u64(Math.floor(remainingMs)).take());
-  }
-
-  fail(error: UnumError): void {
-    this.call.fail(error);
-  }
-}

@@ -109,6 +109,10 @@ class RelayedCarrier implements Carrier {
     return this.inner.peer;
   }
 
+  get incomingBytes(): number {
+    return this.inner.incomingBytes;
+  }
+
   get bufferedBytes(): number {
     return this.inner.bufferedBytes;
   }

@@ -335,6 +335,7 @@ export class UnumNode {
   private turn(): void {
     this.turnQueued = false;
     try {
+      this.gate.pump();
       this.groups.process(this.sendOut);
       this.watches.pump();
       this.links.flushLast();
@@ -358,7 +359,7 @@ export class UnumNode {
       this.router.tick();
       this.watches.tick(this.platform.clock.now(), this.groups.all(), 3 * this.options.electionTicks);
       this.controller.tick();
-      this.gate.retry();
+      this.gate.tick();
       if (this.groups.hasWork || this.watches.hasWork) this.schedule();
     } catch (error) {
       this.fatal(asUnumError(error));

@@ -1,4 +1,4 @@
-import { UnumError, systemGroup } from "../base/index.ts";
+import { UnumError, limits, systemGroup } from "../base/index.ts";
 import type { GroupId } from "../base/index.ts";
 import { keyspaceFactory, systemFactory } from "../machine/index.ts";
 import type { MachineFactory } from "../machine/index.ts";
@@ -74,6 +74,8 @@ export function gateHostOf(node: UnumNode): Omit<GateHost, "keyspace" | "admin" 
       const low = node.memory.lowVoter(group);
       return low === undefined ? undefined : (node.directory?.members().get(low)?.name ?? low);
     },
+    schedule: () => node.schedule(),
+    heldBytesMax: Math.min(limits.heldBytesMax, node.options.memoryBudgetBytes / 4),
     grew: (bytes) => node.memory.grew(bytes),
     forward: (call) => node.router.forward(call),
     watch: (call) => node.watch(call),

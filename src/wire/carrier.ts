@@ -82,6 +82,10 @@ export class StreamCarrier implements Carrier {
     return this.stream.peer;
   }
 
+  get incomingBytes(): number {
+    return this.decoder.heldBytes + this.assembler.heldBytes;
+  }
+
   get bufferedBytes(): number {
     return this.stream.bufferedBytes + this.batcher.queuedBytes;
   }

@@ -47,6 +47,8 @@ export class DirectCarrier implements Carrier {
     this.other = other;
   }
 
+  readonly incomingBytes: number = 0;
+
   get bufferedBytes(): number {
     return this.other?.inboxBytes ?? 0;
   }

@@ -33,6 +33,11 @@ export class FrameDecoder {
     return this.prefixBytes > 0 || this.wanted > 0;
   }
 
+  /** Bytes held of a frame that has not come whole. */
+  get heldBytes(): number {
+    return this.partial ? framePrefixBytes + this.filled : 0;
+  }
+
   /** No further frame is passed on, not even of the bytes being pushed now. */
   stop(): void {
     this.stopped = true;
@@ -89,12 +94,20 @@ export class FrameDecoder {
     this.prefix = 0;
     this.prefixBytes = 0;
     this.wanted = this.checked(length);
-    if (this.partialFrame.length < length) this.partialFrame = new Uint8Array(Math.max(length, Math.min(4096, this.maxBytes)));
     return at;
+  }
+
+  /** What is held grows with what has come, at most twice as fast: a length alone costs nothing. */
+  private reserve(bytes: number): void {
+    if (this.partialFrame.length >= bytes) return;
+    const grown = new Uint8Array(Math.min(this.wanted, Math.max(2 * bytes, Math.min(4096, this.maxBytes))));
+    grown.set(this.partialFrame.subarray(0, this.filled));
+    this.partialFrame = grown;
   }
 
   private fill(bytes: Uint8Array, from: number): number {
     const length = Math.min(this.wanted - this.filled, bytes.length - from);
+    this.reserve(this.filled + length);
     this.partialFrame.set(bytes.subarray(from, from + length), this.filled);
     this.filled += length;
     return from + length;

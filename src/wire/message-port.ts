@@ -53,6 +53,8 @@ export class MessagePortCarrier implements Carrier {
     this.peer = peer;
   }
 
+  readonly incomingBytes: number = 0;
+
   get bufferedBytes(): number {
     return this.outboxBytes + this.unconfirmedBytes;
   }

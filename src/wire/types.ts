@@ -186,6 +186,8 @@ export interface Carrier {
   readonly peer: string;
   /** Bytes sent and not yet taken. */
   readonly bufferedBytes: number;
+  /** Bytes held of frames that have not come whole; 0 where frames always do. */
+  readonly incomingBytes: number;
   handle(handlers: CarrierHandlers): void;
   /**
    * Type byte and payload, or the first part of them (at least the type and the id behind it) and a `body` that follows. The

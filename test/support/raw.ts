@@ -29,6 +29,8 @@ export class RawConnection {
   /** Frames that are no answer to `request`. */
   readonly frames: Uint8Array[] = [];
   closed = false;
+  /** What the node said of the connection as a whole before it closed it. */
+  fault: WireError | undefined;
   private readonly waiting = new Map<number, (answer: Answer) => void>();
   private readonly decoder = new FrameDecoder();
   private lastId = 0;
@@ -72,6 +74,7 @@ export class RawConnection {
       return;
     }
     const { id, answer } = decodeResponse(frame.slice());
+    if (id === 0 && !answer.ok) this.fault = answer.error;
     this.waiting.get(id)?.(answer);
     this.waiting.delete(id);
   }
