@@ -100,7 +100,11 @@ function drawFault(prng: Prng, kind: ChaosFaultKind, nodes: number): ChaosFault 
   switch (kind) {
     case "kill":
     case "power":
-      return { kind, targets: prng.pick([[target], [target], [target, prng.below(nodes)], "all"]), downMs: drawMs(prng) };
+      return {
+        kind,
+        targets: prng.pick([[target], [target], [target], [target], [target, prng.below(nodes)], "all"]),
+        downMs: drawMs(prng),
+      };
     case "restart":
     case "reset":
       return { kind, target };
