@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import * as base from "../src/base/index.ts";
 import { pathOf, readTree } from "./files.ts";
@@ -30,6 +31,18 @@ describe("generated pages", () => {
     // The same for codes: the page of an error that is never given misleads.
     const text = [...tree].flatMap(([path, source]) => (path === "src/base/errors.ts" ? [] : [source])).join("\n");
     expect(Object.keys(base.errorTable).filter((code) => !text.includes(`"${code}"`))).toEqual([]);
+  });
+
+  it("and the others lead to files that are there: a promise linked to no test is none", () => {
+    const written = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map((path) => [path, readFileSync(pathOf(path), "utf8")] as const);
+    const dead: string[] = [];
+    for (const [path, text] of [...written, ...readTree(["docs"], (name) => name.endsWith(".md"))]) {
+      for (const [, target = ""] of text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)) {
+        if (/^[a-z]+:/.test(target)) continue;
+        if (!existsSync(join(dirname(pathOf(path)), target))) dead.push(`${path}: ${target}`);
+      }
+    }
+    expect(dead).toEqual([]);
   });
 
   it("measure as a reader does", () => {
