@@ -3,7 +3,7 @@ import type { GroupId, Prng, Probe, UnumError } from "../base/index.ts";
 import type { Logger, Platform } from "../ports/index.ts";
 import type { Configuration } from "../raft/index.ts";
 import type { Replica } from "../replica/index.ts";
-import { UnumNode } from "../runtime/index.ts";
+import { UnumNode, featureLevel } from "../runtime/index.ts";
 import type { NodeObserver, NodeOptions } from "../runtime/index.ts";
 import type { StorageSettings } from "../storage/index.ts";
 import type { Agreement, WirePromises } from "./check/index.ts";
@@ -20,6 +20,10 @@ const dnsSeed = `dns:${clusterName}:${port}`;
 /** A node that stopped by itself is started again after this, as a supervisor would. */
 const superviseUs = 500_000;
 
+/** Programs of two levels run side by side: this build, and one that supports a level more. */
+const oldestBuild = featureLevel;
+export const newestBuild: number = featureLevel + 1;
+
 /** A machine with a disk, and the node that lives on it now and then. */
 export interface Member {
   readonly name: string;
@@ -30,6 +34,8 @@ export interface Member {
   readonly seeds: readonly string[];
   /** The node of the present life, once it has started. */
   node: UnumNode | undefined;
+  /** The feature level that its program supports. */
+  build: number;
   /** It was told that it is removed: it never starts again. */
   removed: boolean;
   /** Its removal was asked for: from then on it may be told so at any moment, and is of no use to a quorum. */
@@ -107,7 +113,7 @@ export class Cluster {
     );
   }
 
-  private build(name: string, seeds: readonly string[]): Member {
+  private build(name: string, seeds: readonly string[], build = oldestBuild): Member {
     const { driftPpmMax } = this.options.plan;
     const machine = this.world.machine(name, { driftPpm: driftPpmMax === 0 ? 0 : this.prng.between(-driftPpmMax, driftPpmMax) });
     const disk = new SimDisk({ clock: machine.clock, prng: this.prng.fork(`disk ${name}`) });
@@ -119,6 +125,7 @@ export class Cluster {
       seeds,
       node: undefined,
       removed: false,
+      build,
       leaving: false,
       damaged: false,
       corrupt: false,
@@ -144,7 +151,9 @@ export class Cluster {
   /** A new machine joins. Undefined while there is no cluster to join. */
   addMember(): Member | undefined {
     if (this.leader() === undefined) return undefined;
-    const member = this.build(`n${this.members.size + 1}`, this.byName ? [dnsSeed] : this.addresses);
+    // Whoever joins later runs what was installed last: what is active by then may be unknown to an older program.
+    const build = Math.max(...this.live().map((member) => member.build));
+    const member = this.build(`n${this.members.size + 1}`, this.byName ? [dnsSeed] : this.addresses, build);
     this.publish();
     this.boot(member);
     return member;
@@ -180,6 +189,12 @@ export class Cluster {
       this.world.scheduler.trace.event(this.world.scheduler.nowUs, `${member.name} stopped: ${describeError(error)}`);
       member.corrupt = true;
       this.options.corrupt?.(member);
+      return;
+    }
+    if (member.damaged && isUnumError(error, "UPGRADE_REQUIRED")) {
+      // It lost its place in the cluster, which uses more by now than an older program knows.
+      member.build = newestBuild;
+      this.world.scheduler.schedule(superviseUs, `supervise ${member.name}`, () => this.revive(member));
       return;
     }
     // An empty directory under a name that the others still believe alive is refused until they know better.
@@ -235,6 +250,7 @@ export class Cluster {
       storage: { ...this.storage, recoveredBytesMax: this.options.plan.logCacheBytes },
       raftLimits: { logCacheBytesMax: this.options.plan.logCacheBytes },
       observer: this.observer(member),
+      featureLevel: member.build,
       ...this.options.special?.(member),
     };
   }
@@ -329,10 +345,10 @@ export class Cluster {
     }
   }
 
-  /** Every group that some node has a replica of; the two that there always are, even when nobody has. */
+  /** Every group that some node ever had a replica of; the two that there always are, even when nobody has. */
   groups(): GroupId[] {
     const found = new Set<GroupId>([systemGroup, defaultGroup]);
-    for (const member of this.live()) for (const replica of member.node?.groups.all() ?? []) found.add(replica.group);
+    for (const { owned } of this.members.values()) for (const name of owned) found.add(Number.parseInt(name, 10) as GroupId);
     return [...found].sort((a, b) => a - b);
   }
 
@@ -364,7 +380,7 @@ export class Cluster {
   isSettled(): boolean {
     const live = this.live();
     if ([...this.members.values()].some((member) => !member.removed && !live.includes(member))) return false;
-    for (const group of [systemGroup, defaultGroup]) {
+    for (const group of this.groups()) {
       const replicas = this.replicas(group).map(({ replica }) => replica);
       const configuration = this.configuration(group);
       if (configuration === undefined) return false;
@@ -376,8 +392,8 @@ export class Cluster {
   }
 
   /**
-   * The group has no leader, and somebody says why: a disk is damaged beyond use, a replica suspect or stopped. The default
-   * keyspace may not exist yet, which is the system group's to say.
+   * The group has no leader, and somebody says why: a disk is damaged beyond use, a replica suspect or stopped. What
+   * other groups need to know of each other, the system group knows: when that has stopped, they may, too.
    */
   hasStoppedLoudly(group: number): boolean {
     if (this.configuration(group) !== undefined) return false;
@@ -385,7 +401,7 @@ export class Cluster {
     return (
       [...this.members.values()].some((member) => member.corrupt) ||
       replicas.some(({ replica }) => replica.failure !== undefined || replica.status().suspect) ||
-      (group !== systemGroup && replicas.length === 0 && this.hasStoppedLoudly(systemGroup))
+      (group !== systemGroup && this.hasStoppedLoudly(systemGroup))
     );
   }
 

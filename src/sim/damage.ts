@@ -1,4 +1,4 @@
-import { Prng, defaultGroup, systemGroup } from "../base/index.ts";
+import { Prng } from "../base/index.ts";
 import type { Cluster, Member } from "./cluster.ts";
 import { sitesOf } from "./rot-sites.ts";
 import type { Site, SiteKind } from "./rot-sites.ts";
@@ -24,7 +24,6 @@ interface Wound {
 
 const sectorBytes = 512;
 const newestSites = 4;
-const groups = [systemGroup, defaultGroup];
 
 /**
  * Damage to what disks hold, and its budget: as long as it is kept, the replicas whose disks are whole form a
@@ -112,7 +111,7 @@ export class Damage {
     if (node === undefined || machine.host.life <= life) return false;
     if (files.some(({ file, path }) => disk.identityOf(path) === file)) return false;
     const here = new Map([...node.groups.all()].map((replica) => [`${replica.group}/${replica.id}`, replica]));
-    return groups.every((group) => {
+    return this.cluster.groups().every((group) => {
       const configuration = this.cluster.configuration(group);
       if (configuration === undefined) return false;
       const counted = [...configuration.voters, ...configuration.outgoing, ...configuration.learners];
@@ -127,7 +126,7 @@ export class Damage {
 
   private leavesQuorums(hit: Member): boolean {
     const wounded = new Set([hit, ...[...this.wounds.keys()].filter((member) => this.open(member).length > 0)]);
-    return groups.every((group) => {
+    return this.cluster.groups().every((group) => {
       const configuration = this.cluster.configuration(group);
       if (configuration === undefined) return false;
       return [configuration.voters, configuration.outgoing].every((voters) => {

@@ -64,6 +64,8 @@ export type Fault =
   | { readonly kind: "replace"; readonly target: Target; readonly forMs: number }
   | { readonly kind: "wall-jump"; readonly target: Target; readonly byMs: number }
   | { readonly kind: "drift"; readonly target: Target; readonly ppm: number }
+  /** The process ends and starts again as a newer build, which supports one feature level more. */
+  | { readonly kind: "upgrade"; readonly target: Target; readonly forMs: number }
   | { readonly kind: "transfer" }
   | { readonly kind: "add-member" }
   | { readonly kind: "remove-member"; readonly target: Target };

@@ -1,5 +1,6 @@
 import { Prng, isUnumError, unreachable } from "../base/index.ts";
 import type { UnumHandle } from "../api/index.ts";
+import { newestBuild } from "./cluster.ts";
 import type { Cluster, Member } from "./cluster.ts";
 import { Damage } from "./damage.ts";
 import type { Rot } from "./damage.ts";
@@ -67,6 +68,10 @@ export class Injector {
         return;
       case "pause":
         return this.pause(target, fault.how, fault.forMs);
+      case "upgrade":
+        cluster.crash(target, "process");
+        target.build = newestBuild;
+        return this.later(fault.forMs, `start ${target.name}`, () => cluster.revive(target));
       case "transfer":
         return this.ask("transfer", () => this.admin.transferLeader({ timeout: adminTimeoutMs }));
       case "add-member":

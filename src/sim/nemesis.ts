@@ -180,6 +180,7 @@ function drawFault(prng: Prng, kind: FaultKind): Fault {
         pick,
         forMs: prng.between(10, 1_500),
       };
+    case "upgrade":
     case "replace":
       return { kind, target: drawTarget(prng), forMs: prng.between(10, 1_500) };
     case "io-error":

@@ -22,7 +22,7 @@ const crashes: readonly FaultKind[] = ["crash", "crash-write", "crash-all", "res
 const network: readonly FaultKind[] = ["split", "isolate", "broken-cable", "clog", "swizzle", "reset", "lossy"];
 const disk: readonly FaultKind[] = ["slow-disk", "full-disk", "sync-failure", "io-error", "bit-rot"];
 const clocks: readonly FaultKind[] = ["wall-jump", "drift"];
-const members: readonly FaultKind[] = ["add-member", "remove-member", "replace", "transfer"];
+const members: readonly FaultKind[] = ["add-member", "remove-member", "replace", "transfer", "upgrade"];
 
 export const profiles: Readonly<Record<string, Profile>> = {
   calm,
@@ -34,7 +34,20 @@ export const profiles: Readonly<Record<string, Profile>> = {
   /** Faults so close together that each meets the work of the one before. */
   dense: {
     ...usual,
-    nemeses: ["transfer", "isolate", "crash", "restart", "add-member", "remove-member", "replace", "bit-rot", "pause", "lossy", "clog"],
+    nemeses: [
+      "transfer",
+      "isolate",
+      "crash",
+      "restart",
+      "add-member",
+      "remove-member",
+      "replace",
+      "bit-rot",
+      "pause",
+      "lossy",
+      "clog",
+      "upgrade",
+    ],
     gapMs: [100, 200, 400],
   },
   swarm: { ...usual, nemeses: [...crashes, ...network, ...disk, ...clocks, ...members] },

@@ -1,4 +1,4 @@
-import { Prng, UnumError, isUnumError } from "../base/index.ts";
+import { Prng, UnumError, isUnumError, systemGroup } from "../base/index.ts";
 import type { ProbeName } from "../base/index.ts";
 import { openHandle } from "../api/index.ts";
 import type { UnumHandle } from "../api/index.ts";
@@ -314,6 +314,7 @@ class Run {
   }
 
   private converged(): boolean {
+    if (this.plan.budget === "beyond" && this.cluster.hasStoppedLoudly(systemGroup)) return true;
     for (const group of this.cluster.groups()) {
       if (this.plan.budget === "beyond" && this.cluster.hasStoppedLoudly(group)) continue;
       // A replica that says that it cannot trust its disk is loud; within the budget somebody repairs it.

@@ -1,13 +1,9 @@
-import { defaultGroup, systemGroup } from "../base/index.ts";
 import type { Replica } from "../replica/index.ts";
 import type { Cluster, Member } from "./cluster.ts";
 
 /** Who waits for what, in sentences: what to read when a cluster does not come back. */
 export function whoWaits(cluster: Cluster): string[] {
-  return [
-    ...[...cluster.members.values()].flatMap(describeAbsence),
-    ...[systemGroup, defaultGroup].flatMap((group) => ofGroup(cluster, group)),
-  ];
+  return [...[...cluster.members.values()].flatMap(describeAbsence), ...cluster.groups().flatMap((group) => ofGroup(cluster, group))];
 }
 
 function describeAbsence(member: Member): string[] {
