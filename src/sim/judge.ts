@@ -2,14 +2,23 @@ import { defaultGroup, limits } from "../base/index.ts";
 import type { GroupId } from "../base/index.ts";
 import { text } from "../api/index.ts";
 import type { UnumHandle } from "../api/index.ts";
-import { checkCopies, checkDurability, checkExpired, checkRegisters, checkRevisions, checkWatches } from "./check/index.ts";
-import type { Agreement, Chronicle, FinalRead, IllegalKey } from "./check/index.ts";
+import {
+  checkBounds,
+  checkCopies,
+  checkDurability,
+  checkExpired,
+  checkRegisters,
+  checkRest,
+  checkRevisions,
+  checkWatches,
+} from "./check/index.ts";
+import type { Agreement, Chronicle, FinalRead, Held, IllegalKey } from "./check/index.ts";
 import type { Cluster } from "./cluster.ts";
 import { isWatched, writesOf } from "./history.ts";
 import type { History } from "./history.ts";
 import { SimulationStuck } from "./scheduler.ts";
 import type { Witness } from "./witness.ts";
-import { unpad } from "./workloads/index.ts";
+import { pad, unpad } from "./workloads/index.ts";
 import type { Load, Space } from "./workloads/index.ts";
 import type { SimWorld } from "./world.ts";
 
@@ -17,6 +26,9 @@ import type { SimWorld } from "./world.ts";
 const watchMsMax = 30_000;
 /** Beyond a lease's time: for the leader to notice that it is over, and to commit that. */
 const leaseSlackMs = 2_000;
+/** What was asked last is answered and taken within this, however slow a disk was. */
+const restMsMax = 30_000;
+const restMsGrain = 50;
 
 export interface JudgeOptions {
   readonly world: SimWorld;
@@ -54,8 +66,47 @@ export class Judge {
       if (space.history.leases.length > 0 && !stopped) await this.letLeasesEnd(space);
       await this.judgeSpace(space, stopped);
     }
+    if (!stopped) await this.judgeRest();
     for (const { space, workload } of this.options.load.parts)
       for (const found of workload.check?.(this.chronicle(space)) ?? []) this.options.violation(found);
+  }
+
+  /** To be called now and then: what nodes hold in memory at this moment. */
+  sample(): void {
+    for (const held of this.held()) for (const found of checkBounds(held, limits)) this.options.violation(found);
+  }
+
+  private held(): Held[] {
+    return this.options.cluster.live().flatMap(({ name, node }) => {
+      if (node === undefined) return [];
+      const replicas = [...node.groups.all()].map((replica) => ({
+        group: replica.group,
+        uncommittedBytes: replica.raftStatus().uncommittedBytes,
+        memoryBytes: replica.memoryBytes,
+      }));
+      const { bufferedBytes } = node.gate;
+      return [{ node: name, usedBytes: node.memory.usedBytes, budgetBytes: node.options.memoryBudgetBytes, bufferedBytes, replicas }];
+    });
+  }
+
+  /** Each node is at rest at some moment before long: a handle may ask something by itself now and then, and a slow disk take its time. */
+  private async judgeRest(): Promise<void> {
+    const restless = new Set(this.options.cluster.live().map(({ name }) => name));
+    const writtenBytes = this.writtenBytes();
+    const judge = (): [string, string[]][] => this.held().map((held) => [held.node, checkRest(held, writtenBytes)]);
+    const look = (): boolean => {
+      for (const [node, found] of judge()) if (found.length === 0) restless.delete(node);
+      return restless.size === 0;
+    };
+    for (let waitedMs = 0; !look() && waitedMs < restMsMax; waitedMs += restMsGrain) await this.pass(restMsGrain);
+    for (const [node, found] of judge()) if (restless.has(node)) for (const text of found) this.options.violation(text);
+  }
+
+  private writtenBytes(): number {
+    let bytes = 0;
+    for (const { history } of this.options.load.spaces.values())
+      for (const { operation } of history.calls) for (const { value = "" } of writesOf(operation)) bytes += pad(value).length + 100;
+    return bytes;
   }
 
   private chronicle(space: Space): Chronicle {

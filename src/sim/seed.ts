@@ -71,6 +71,8 @@ const healMsMax = 30_000;
 const eventsPerMsMax = 50_000;
 /** What is pending when the work ends must end, too. */
 const settleMsMax = 20_000;
+/** How often the nodes' memory is looked at. */
+const sampleUs = 250_000;
 
 /** One seed, from an empty disk to a verdict. Never rejects: what goes wrong is a violation. */
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {
@@ -206,7 +208,13 @@ class Run {
     this.cluster.start();
     this.startClients(this.load.plan);
     for (const { atMs, fault } of plan.faults) world.scheduler.schedule(atMs * 1000, "nemesis", () => this.injector.inject(fault));
+    this.lookAround();
     await this.pass(plan.faultMs);
+  }
+
+  private lookAround(): void {
+    this.judge.sample();
+    this.world.scheduler.schedule(sampleUs, "look around", () => this.lookAround());
   }
 
   private startClients({ pinned }: LoadPlan): void {

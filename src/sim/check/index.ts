@@ -2,6 +2,8 @@ export { Agreement } from "./agreement.ts";
 export type { AppliedEntry } from "./agreement.ts";
 export { balanceOf, checkBank } from "./bank.ts";
 export type { Bank } from "./bank.ts";
+export { checkBounds, checkRest } from "./bounds.ts";
+export type { BoundLimits, Held } from "./bounds.ts";
 export { Chronicle } from "./chronicle.ts";
 export type { KeyWrite } from "./chronicle.ts";
 export { cyclesOf } from "./cycles.ts";

@@ -6,6 +6,6 @@ export { describeMix, mixOf, operationsOf } from "./mix.ts";
 export type { Mix, Outcomes } from "./mix.ts";
 export { drawLoad } from "./plan.ts";
 export type { LoadPlan, PartPlan } from "./plan.ts";
-export { unpad } from "./values.ts";
+export { pad, unpad } from "./values.ts";
 export { toSeenEvent } from "./watches.ts";
 export type { Workload, WorkloadType } from "./workload.ts";
