@@ -67,7 +67,7 @@ export interface IllegalKey {
 }
 
 /** Checks each key by itself: linearizability is local. Transactions are checked key by key here and as a whole by `checkRevisions`. */
-export function checkRegisters(history: History, stepsMax = 400_000): RegisterReport {
+export function checkRegisters(history: History, stepsMax = 200_000): RegisterReport {
   const violations: string[] = [];
   const illegal: IllegalKey[] = [];
   const undecided: string[] = [];

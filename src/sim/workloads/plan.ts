@@ -33,8 +33,9 @@ export function drawLoad(prng: Prng, names: readonly string[] = []): LoadPlan {
   const isElsewhere = (workload: string): boolean => another && prng.fork(`space of ${workload}`).chance(1, 2);
   return {
     parts: chosen.map((workload) => ({ workload, space: isElsewhere(workload) ? "second" : "default" })),
-    lanes: prng.pick([1, 1, 2]),
-    thinkMsMax: prng.pick([100, 300, 1_000]),
+    lanes: prng.pick([1, 1, 1, 2]),
+    // A run of ten seconds has some hundreds of operations: more cost time and find little.
+    thinkMsMax: prng.pick([200, 500, 1_500]),
     timeoutMs: prng.pick([1_000, 3_000, 10_000]),
     stalePercent: prng.pick([0, 10, 50]),
     pinned: prng.chance(1, 3),
