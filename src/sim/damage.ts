@@ -76,7 +76,9 @@ export class Damage {
 
   /** Puts an empty disk in the place of this one. Never beyond the budget: what is gone without a trace cannot be missed. */
   replace(member: Member): boolean {
-    if (!this.leavesQuorums(member)) return false;
+    // Whoever founded a cluster alone founds another one when it has forgotten the first.
+    const foundsAlone = member.seeds.length === 1 && member.seeds[0] === member.address;
+    if (foundsAlone || !this.leavesQuorums(member)) return false;
     this.wound(member, []);
     member.disk.wipe();
     return true;
