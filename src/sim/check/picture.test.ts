@@ -56,7 +56,7 @@ describe("the picture of an illegal history", () => {
   });
 
   it("draws no more of a long history than can be read, and the place where it fails", () => {
-    const long = drawIllegal(staleHistory(300, 40));
+    const long = drawIllegal(staleHistory(300, 100));
     expect((long.match(/<g /g) ?? []).length).toBe(50);
     expect(long).toMatch(/<g id="stuck" class="stuck/);
     expect(long.length).toBeLessThan(100_000);

@@ -67,7 +67,7 @@ describe("what the generators produce", () => {
 
       it("is many operations of every kind, most of them answered", () => {
         expect(mixes).toHaveLength(seeds.length);
-        expect(total.operations, describeAll(mixes)).toBeGreaterThan(80);
+        expect(total.operations, describeAll(mixes)).toBeGreaterThan(40);
         expect(total.ok / total.operations, describeAll(mixes)).toBeGreaterThan(0.5);
         expect([...total.kinds]).toEqual(expect.arrayContaining([...(demands[workload]?.kinds ?? [])]));
         for (const what of demands[workload]?.counts ?? []) expect(total.counts.get(what) ?? 0, what).toBeGreaterThan(0);
