@@ -67,6 +67,8 @@ export const limits = {
   memoryHeadroomRatio: 0.2,
   /** Part of the JavaScript heap's own limit; beyond it a node has no headroom. What remains is for garbage. */
   heapFillRatio: 0.85,
+  /** How far a node's wall clock may be from those of a majority. Beyond it the node says so and declines leadership while another can lead: entries carry the leader's time. */
+  clockOffsetMsMax: 500,
   /** History of a keyspace for watches: whichever is reached first. Older watches end with COMPACTED. */
   historyMs: 300_000,
   /** Bytes of that history; the oldest go first. */

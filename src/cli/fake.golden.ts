@@ -4,6 +4,7 @@ import type { Child, ChildExit, Clock, Output, Signal, SpawnRequest } from "../p
 import type {
   Client,
   ClusterStatus,
+  NodeStatus,
   KeySpan,
   MemberStatus,
   PutOptions,
@@ -12,7 +13,6 @@ import type {
   StoredEntry,
   Txn,
   TxnOutcome,
-  NodeStatus,
 } from "./client.ts";
 import type { CliContext } from "./context.ts";
 
@@ -237,6 +237,53 @@ export function fakeStatus(up: number, corrupt = false): ClusterStatus {
         writesStopped: false,
       },
     ],
+  };
+}
+
+/** What a member says of itself when nothing is wrong, but for `more`. */
+export function fakeReport(more: Partial<NodeStatus> = {}): NodeStatus {
+  return {
+    node: nodeId(1),
+    name: "n1",
+    address: "127.0.0.1:7400",
+    zone: "",
+    cluster: "7f3a000000000000",
+    version: "0.0.0",
+    featureLevel: 1,
+    insecure: false,
+    ephemeral: false,
+    uptimeMs: 1,
+    memoryBytes: 1,
+    memoryUsedBytes: 1,
+    memoryBudgetBytes: 1,
+    diskFreeBytes: 1,
+    clients: 0,
+    watches: 0,
+    clockOffsetMs: 3,
+    declinesLeadership: false,
+    operations: { commands: 0, queries: 0, keepAlives: 0, refused: 0, expired: 0, forwarded: 0 },
+    replicas: [
+      {
+        group: 1,
+        name: "default",
+        replica: 1,
+        role: "follower",
+        term: 2,
+        leader: nodeId(2),
+        commit: 5,
+        applied: 5,
+        lastIndex: 5,
+        revision: 3,
+        suspect: false,
+        state: "agreed",
+        agreedIndex: 4,
+        voters: [],
+        writesStopped: false,
+        logBytes: 0,
+        memoryBytes: 0,
+      },
+    ],
+    ...more,
   };
 }
 

@@ -7,7 +7,8 @@ import { keyAction } from "./dev/keys.ts";
 import { Screen } from "./dev/screen.ts";
 import { devLines } from "./dev/table.ts";
 import type { DevView, NodeView } from "./dev/table.ts";
-import { FakeWorld } from "./fake.golden.ts";
+import { statusWarnings } from "./commands/cluster.ts";
+import { FakeWorld, fakeReport, fakeStatus } from "./fake.golden.ts";
 import { Histogram } from "./histogram.ts";
 import { colourPaint, fitWidth, formatBytes, formatCount, formatMs, isLively, plainPaint } from "./output.ts";
 import { buildProgram } from "./program.ts";
@@ -189,5 +190,27 @@ describe("completion", () => {
       visit(program);
       expect(script).not.toContain("stop-with-parent");
     }
+  });
+});
+
+describe("warnings of the status", () => {
+  const warnings = (more: Parameters<typeof fakeReport>[0]): string[] => {
+    const status = fakeStatus(3);
+    return statusWarnings({
+      ...status,
+      members: status.members.map((member, i) => (i === 1 ? { ...member, report: fakeReport(more) } : member)),
+    });
+  };
+
+  it("name the member whose clock is off, and the one whose copy is being replaced", () => {
+    expect(warnings({})).toEqual([]);
+    expect(warnings({ clockOffsetMs: -1234, declinesLeadership: true })).toEqual([
+      "warning: n2 declines leadership: its clock is -1234 ms off the others'",
+    ]);
+    const [replica] = fakeReport().replicas;
+    if (replica === undefined) return expect.unreachable("a report has a replica");
+    expect(warnings({ replicas: [{ ...replica, state: "discarded" }] })).toEqual([
+      "warning: n2 replaces its copy of default, which was not what the majority has",
+    ]);
   });
 });

@@ -61,6 +61,8 @@ export class Core {
   ticks = 0;
   /** Ticks after which this replica campaigns: drawn anew for each wait. */
   electionTimeout = 0;
+  /** It should not lead: it campaigns later than the others do. */
+  isReluctant = false;
   readonly votes = new Map<ReplicaId, boolean>();
   /** The write that makes a candidate's own vote durable; 0: not given out yet. */
   ownVoteNumber = 0;

@@ -9,6 +9,9 @@ import type { Message } from "./types.ts";
 type VoteRequest = Extract<Message, { type: "pre-vote" | "vote" }>;
 type VoteResponse = Extract<Message, { type: "pre-vote-response" | "vote-response" }>;
 
+/** A replica that should not lead waits so many times as long before it campaigns. */
+const reluctance = 3;
+
 export function tick(core: Core, number: number): void {
   core.ticks = number;
   if (core.ownFetch === "failed") core.ownFetch = "idle";
@@ -18,7 +21,8 @@ export function tick(core: Core, number: number): void {
 
 function tickFollower(core: Core): void {
   core.electionElapsed++;
-  if (core.electionElapsed < core.electionTimeout) return;
+  // Only its own candidacy waits: it gives the dead leader up, and votes, as soon as everybody else.
+  if (core.electionElapsed < core.electionTimeout * (core.isReluctant ? reluctance : 1)) return;
   if (core.isPromotable) becomePreCandidate(core);
   else {
     core.leader = noReplica;
@@ -66,7 +70,7 @@ function checkQuorum(core: Core): boolean {
 }
 
 export function campaign(core: Core): void {
-  if (core.role !== "leader" && core.isPromotable) becomePreCandidate(core);
+  if (core.role !== "leader" && core.isPromotable && !core.isReluctant) becomePreCandidate(core);
 }
 
 /** Whether this replica has reason to believe in its leader, so that nobody else is to be elected (thesis, section 4.2.3). */

@@ -50,6 +50,10 @@ export class Environment {
     transfer: (c) => this.act(c, (node) => (node.raft.transfer(id(c.number("to", 0))) ? "begun" : "refused")),
     "transfer-or-step-down": (c) => this.act(c, (node) => node.raft.transferOrStepDown()),
     "step-down": (c) => this.act(c, (node) => node.raft.stepDown()),
+    reluctant: (c) =>
+      this.act(c, (node) => {
+        node.raft.isReluctant = !c.has("no-more");
+      }),
     "leader-lost": (c) => this.act(c, (node) => node.raft.leaderLost(id(c.number("leader", 0)))),
     "leader-back": (c) => this.act(c, (node) => node.raft.leaderBack(id(c.number("leader", 0)))),
     "process-ready": (c) => this.act(c, (node) => this.process(node, !c.has("no-apply"))),

@@ -106,6 +106,14 @@ export class Raft {
     return this.core.isSuspect;
   }
 
+  /**
+   * For a replica that should not lead while another can: it waits three times as long before it campaigns, and `campaign` does
+   * nothing. It votes as ever, and takes over when it is told to.
+   */
+  set isReluctant(isReluctant: boolean) {
+    this.core.isReluctant = isReluctant;
+  }
+
   /** Time passes. A caller with many groups gives the number of its own tick, so that leaders of all of them beat on the same ones. */
   tick(number: number = this.core.ticks + 1): void {
     tick(this.core, number);

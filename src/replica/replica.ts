@@ -18,9 +18,6 @@ import { StateCheck } from "./state-check.ts";
 import { mostAdvanced, statusOf } from "./status.ts";
 import type { ReadWaiter, ReplicaHost, ReplicaOptions, ReplicaStatus, Waiter } from "./types.ts";
 
-/** A replica that should not lead waits so many times as long before it stands for election. */
-const reluctance = 3;
-
 /**
  * One group on one node: raft, its log on disk and its machine. It decides when something is
  * persisted, sent, applied and answered.
@@ -137,14 +134,10 @@ export class Replica {
     return this.failure === undefined && (this.raft.hasReady || this.proposals.gathered || (this.applier.waiting && this.mayApply));
   }
 
-  private get isReluctant(): boolean {
-    return this.check.isDiscarded || this.host.declinesLeadership();
-  }
-
   tick(number: number): void {
     if (this.failure !== undefined) return;
-    // Whoever should not lead waits longer for a leader than the others do, and not for ever.
-    if (this.isLeader || !this.isReluctant || number % reluctance === 0) this.raft.tick(number);
+    this.raft.isReluctant = this.check.isDiscarded || this.host.declinesLeadership();
+    this.raft.tick(number);
     const checkpoint = this.check.tick();
     if (checkpoint !== undefined) this.proposals.add(checkpoint, undefined, this.host.clock.wall());
     if (this.isServing && this.check.corrupt === undefined)
@@ -191,17 +184,23 @@ export class Replica {
   }
 
   campaign(): void {
-    if (!this.isReluctant) this.raft.campaign();
+    this.raft.campaign();
     this.host.dirty(this);
   }
 
   /** For a leader that should not lead: another one takes over, if possible of those named. */
   handOver(to: readonly ReplicaId[] = []): void {
-    const status = this.raft.status();
-    const best = mostAdvanced(status, to);
-    if (best === noReplica) this.raft.transferOrStepDown();
-    else if (status.transferee === noReplica) this.raft.transfer(best);
+    if (!this.yieldTo(to)) this.raft.transferOrStepDown();
     this.host.dirty(this);
+  }
+
+  /** As `handOver`, but to nobody else; false: none of them answers. */
+  yieldTo(candidates: readonly ReplicaId[]): boolean {
+    const status = this.raft.status();
+    const best = mostAdvanced(status, candidates);
+    if (best === noReplica) return false;
+    this.host.dirty(this);
+    return status.transferee !== noReplica || this.raft.transfer(best);
   }
 
   /** Another replica says something of its state. */

@@ -129,6 +129,7 @@ export class Admin {
   async nodeStatus(): Promise<NodeStatus> {
     const { node } = this;
     const { options } = node;
+    const { offsetMs } = node.wallClocks;
     const replicas: ReplicaReport[] = [];
     for (const replica of node.groups.all()) replicas.push(this.report(replica));
     replicas.sort((a, b) => a.group - b.group);
@@ -149,7 +150,8 @@ export class Admin {
       diskFreeBytes: await node.platform.disk.freeBytes(),
       clients: node.gate.clients,
       watches: node.watches.count,
-      clockOffsetMs: null,
+      clockOffsetMs: offsetMs === undefined ? null : Math.round(offsetMs),
+      declinesLeadership: node.wallClocks.isOff,
       operations: { ...node.gate.counters },
       replicas,
     };

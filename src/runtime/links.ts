@@ -5,6 +5,7 @@ import {
   FrameType,
   decodeGroupMessage,
   decodeHeartbeats,
+  encodeClockAnswer,
   encodeGoodbye,
   encodeGroupMessage,
   encodeGroupMessageHead,
@@ -28,6 +29,8 @@ export interface LinksOptions {
   onMessage(from: NodeId, group: GroupId, message: Message): void;
   /** A frame between replicas beside raft: the comparison of their states. */
   onState(frame: Uint8Array): void;
+  /** The answer to a question about the node's wall clock. */
+  onClock(node: NodeId, frame: Uint8Array): void;
   /** A frame of a bulk connection that somebody dialled to us: part of a snapshot for us. `reply` goes back on the same connection. */
   onBulk(from: NodeId, frame: Uint8Array, reply: (frame: Uint8Array) => void): void;
   /** A frame that came back on our own bulk connection: an answer to a snapshot that we send. */
@@ -105,7 +108,10 @@ export class Links {
         this.proven(node);
         options.onBack(node);
       },
-      onFrame: () => this.proven(node),
+      onFrame: (frame) => {
+        this.proven(node);
+        if (frame[0] === FrameType.clockAnswer) options.onClock(node, frame);
+      },
     });
     const entries = new PeerConnection(options, node, address, "entries", {
       onBroken: ignore,
@@ -265,6 +271,9 @@ export class Links {
           this.options.onMessage(node, group, message);
           break;
         }
+        case FrameType.clockQuestion:
+          carrier.send(encodeClockAnswer(frame, this.options.clock.wall()));
+          break;
         case FrameType.stateHash:
         case FrameType.stateWanted:
           this.options.onState(frame);

@@ -35,6 +35,7 @@ import { Router } from "./router.ts";
 import { Transfers } from "./transfers.ts";
 import { Vigil } from "./vigil.ts";
 import { Watches } from "./watches.ts";
+import { WallClocks } from "./wall-clocks.ts";
 import { gateHostOf, linksOptionsOf, machineFactoryOf, memoryOptionsOf, replicaHostOf } from "./wiring.ts";
 
 /** After a disk was full: how soon it is tried again. */
@@ -60,6 +61,7 @@ export class UnumNode {
   readonly memory: Memory;
   readonly hints: Hints;
   readonly neighbours: Neighbours;
+  readonly wallClocks: WallClocks;
   readonly startedMs: number;
   /** Settles when the node has stopped; rejects with the reason when it was not asked to. */
   readonly closed: Promise<void>;
@@ -95,6 +97,7 @@ export class UnumNode {
     });
     this.closed.catch(() => undefined);
     this.introduction = new Introduction(this);
+    this.wallClocks = new WallClocks(this);
     this.kickoff = new Kickoff(platform.clock, this.prng.fork("kickoff"));
     this.leaders = new Leaders((group, leader) => this.leaderLearned(group, leader.term, leader.node));
     this.groups = new Groups({
@@ -352,6 +355,7 @@ export class UnumNode {
     try {
       this.vigil.look();
       this.memory.measure();
+      this.wallClocks.tick();
       this.groups.tick();
       this.links.tick();
       this.neighbours.tick();

@@ -37,7 +37,7 @@ export function replicaHostOf(node: UnumNode): ReplicaHost {
       const to = node.directory?.nodeOf(group, message.to);
       if (to !== undefined) node.links.sendControl(to, encodeStateMessage(group, message));
     },
-    declinesLeadership: () => false,
+    declinesLeadership: () => node.wallClocks.isOff,
     changed: (replica) => node.changed(replica),
     applied: (replica) => node.applied(replica),
     replaced: (replica) => {
@@ -112,6 +112,7 @@ export function linksOptionsOf(node: UnumNode): Omit<LinksOptions, "clock" | "lo
       const { group, message } = decodeStateMessage(frame);
       node.groups.get(group)?.stateHeard(message);
     },
+    onClock: (from, frame) => node.wallClocks.answered(from, frame),
     headroom: () => node.memory.headroom,
     onHeadroom: (from, headroom) => node.memory.heard(from, headroom),
     onBulk: (from, frame, reply) => node.transfers.receive(from, frame, reply),

@@ -127,6 +127,8 @@ export interface NodeStatus {
   readonly watches: number;
   /** Its wall clock less the median of its peers'; null when unknown. */
   readonly clockOffsetMs: number | null;
+  /** Its wall clock is too far from a majority's: it leads nothing while another node can. */
+  readonly declinesLeadership: boolean;
   readonly operations: OperationCounters;
   readonly replicas: readonly ReplicaReport[];
 }

@@ -27,6 +27,7 @@ export { fromWireError, readWireError, toWireError, writeWireError } from "./err
 export { FragmentAssembler } from "./fragments.ts";
 export type { FragmentAssemblerOptions } from "./fragments.ts";
 export { FrameDecoder, framePrefixBytes } from "./frames.ts";
+export { decodeClockAnswer, encodeClockAnswer, encodeClockQuestion } from "./clock.ts";
 export {
   decodeGoodbye,
   decodeHello,

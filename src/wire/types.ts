@@ -25,6 +25,9 @@ export const FrameType = {
   stateHash: 34,
   /** A replica that discarded its state asks the leader for a snapshot. */
   stateWanted: 35,
+  /** What does your wall clock show? */
+  clockQuestion: 36,
+  clockAnswer: 37,
   snapshotBegin: 40,
   snapshotReady: 41,
   snapshotChunk: 42,

@@ -64,7 +64,7 @@ export function statusLine(report: ClusterStatus): string {
   return parts.join(", ");
 }
 
-function statusWarnings(report: ClusterStatus): string[] {
+export function statusWarnings(report: ClusterStatus): string[] {
   const warnings: string[] = [];
   if (report.insecure) warnings.push("warning: a member listens beyond loopback without security (--insecure)");
   for (const group of report.groups) {
@@ -75,6 +75,8 @@ function statusWarnings(report: ClusterStatus): string[] {
     if (group.writesStopped) warnings.push(`warning: ${group.name} refuses growing writes`);
   }
   for (const { name, report: node } of report.members) {
+    if (node?.declinesLeadership === true)
+      warnings.push(`warning: ${name} declines leadership: its clock is ${node.clockOffsetMs ?? 0} ms off the others'`);
     for (const replica of node?.replicas ?? []) {
       if (replica.state === "discarded")
         warnings.push(`warning: ${name} replaces its copy of ${replica.name}, which was not what the majority has`);
