@@ -1,12 +1,12 @@
 import { crc32, defaultGroup, isUnumError, systemGroup } from "../base/index.ts";
-import type { GroupId, Prng, Probe, UnumError } from "../base/index.ts";
+import type { GroupId, Prng, Probe, ReplicaId, UnumError } from "../base/index.ts";
 import type { Logger, Platform } from "../ports/index.ts";
 import type { Configuration } from "../raft/index.ts";
 import type { Replica } from "../replica/index.ts";
 import { UnumNode, featureLevel } from "../runtime/index.ts";
 import type { NodeObserver, NodeOptions } from "../runtime/index.ts";
 import type { StorageSettings } from "../storage/index.ts";
-import type { Agreement, WirePromises } from "./check/index.ts";
+import type { Agreement, Mandates, Standing, WirePromises } from "./check/index.ts";
 import { SimDisk } from "./disk.ts";
 import type { CrashFate } from "./disk.ts";
 import type { Target } from "./fault.ts";
@@ -53,6 +53,7 @@ export interface ClusterOptions {
   readonly agreement: Agreement;
   readonly witness: Witness;
   readonly promises?: WirePromises;
+  readonly mandates?: Mandates;
   /** Something happened that must never happen. */
   readonly violation: (text: string) => void;
   readonly probe?: Probe | undefined;
@@ -256,17 +257,19 @@ export class Cluster {
   }
 
   private observer(member: Member): NodeObserver {
-    const { agreement, promises, violation, witness } = this.options;
+    const { agreement, mandates, promises, violation, witness } = this.options;
     const { machine, name } = member;
     return {
       began: (replica) => {
         member.owned.add(`${replica.group}/${replica.id}`);
         witness.began(name, replica);
-        promises?.restarted(`${name} ${machine.host.life}`, replica.group, replica.id, replica.raftStatus());
+        promises?.restarted(`${name} ${machine.host.life}`, replica.group, replica.id, replica.raftStatus(), member.damaged);
         agreement.began(name, replica.group, replica.applied);
         if (replica.applied > 0) agreement.state(name, replica.group, replica.applied, replica.machine.hash());
       },
       applied: (replica, entry) => {
+        if (replica.isLeader) mandates?.applied(replica.group, replica.raftStatus(), entry);
+        promises?.applied(replica.group, replica.id, entry.index);
         witness.applied(name, replica);
         agreement.applied(name, replica.group, {
           index: entry.index,
@@ -366,6 +369,12 @@ export class Cluster {
     let best: Replica | undefined;
     for (const { replica } of this.replicas(group)) if (replica.isLeader && replica.term > (best?.term ?? -1)) best = replica;
     return best?.configuration;
+  }
+
+  /** What is known of a replica now; undefined when it is not there. */
+  standing(group: GroupId, id: ReplicaId): Standing | undefined {
+    const replica = this.owner(group, id)?.node?.groups.get(group);
+    return replica?.id === id ? replica.raftStatus() : undefined;
   }
 
   /** Whose replica this is or was. */

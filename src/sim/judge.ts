@@ -38,7 +38,8 @@ export interface JudgeOptions {
   readonly agreement: Agreement;
   /** A handle that knows one node and no other. */
   readonly open: (name: string, address: string) => UnumHandle;
-  readonly violation: (text: string) => void;
+  /** `checker`: who noticed, in a word. */
+  readonly violation: (checker: string, found: string) => void;
 }
 
 /** Looks at all that was recorded of a run, when everything is whole and quiet again. */
@@ -67,13 +68,13 @@ export class Judge {
       await this.judgeSpace(space, stopped);
     }
     if (!stopped) await this.judgeRest();
-    for (const { space, workload } of this.options.load.parts)
-      for (const found of workload.check?.(this.chronicle(space)) ?? []) this.options.violation(found);
+    for (const { space, type, workload } of this.options.load.parts)
+      for (const found of workload.check?.(this.chronicle(space)) ?? []) this.options.violation(type, found);
   }
 
   /** To be called now and then: what nodes hold in memory at this moment. */
   sample(): void {
-    for (const held of this.held()) for (const found of checkBounds(held, limits)) this.options.violation(found);
+    for (const held of this.held()) for (const found of checkBounds(held, limits)) this.options.violation("bounds", found);
   }
 
   private held(): Held[] {
@@ -99,7 +100,7 @@ export class Judge {
       return restless.size === 0;
     };
     for (let waitedMs = 0; !look() && waitedMs < restMsMax; waitedMs += restMsGrain) await this.pass(restMsGrain);
-    for (const [node, found] of judge()) if (restless.has(node)) for (const text of found) this.options.violation(text);
+    for (const [node, found] of judge()) if (restless.has(node)) for (const text of found) this.options.violation("bounds", text);
   }
 
   private writtenBytes(): number {
@@ -134,15 +135,16 @@ export class Judge {
     const registers = checkRegisters(history);
     this.undecided += registers.undecided.length;
     this.illegal.push(...registers.illegal);
-    const found = [
-      ...registers.violations,
-      ...checkRevisions(history, chronicle),
-      ...checkDurability(history, chronicle, finals),
-      ...checkWatches(history, chronicle),
-      ...checkCopies(history, chronicle),
-      ...guard.violations,
-    ];
-    for (const line of found) violation(space.name === "default" ? line : `keyspace ${space.name}: ${line}`);
+    const found: Readonly<Record<string, readonly string[]>> = {
+      linearizability: registers.violations,
+      revisions: checkRevisions(history, chronicle),
+      durability: checkDurability(history, chronicle, finals),
+      watch: checkWatches(history, chronicle),
+      copies: checkCopies(history, chronicle),
+      leases: guard.violations,
+    };
+    for (const [checker, lines] of Object.entries(found))
+      for (const line of lines) violation(checker, space.name === "default" ? line : `keyspace ${space.name}: ${line}`);
   }
 
   private async readAll(space: Space): Promise<FinalRead[]> {
@@ -189,7 +191,7 @@ export class Judge {
     await this.pass(longestMs * (1 + 2 * limits.clockDriftRatio) + leaseSlackMs + 100);
     // A change of leader in between gives every lease its time again.
     for (let again = 0; again < 3 && agreement.ledSinceMs(group) > stops; again++) await this.pass(longestMs + leaseSlackMs);
-    for (const found of outlived()) violation(found);
+    for (const found of outlived()) violation("leases", found);
   }
 
   private async pass(ms: number): Promise<void> {

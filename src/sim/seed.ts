@@ -4,7 +4,7 @@ import { openHandle } from "../api/index.ts";
 import type { UnumHandle } from "../api/index.ts";
 import { StreamCarrier } from "../wire/index.ts";
 import { parseAddress, silentLogger } from "../ports/index.ts";
-import { Agreement, WirePromises } from "./check/index.ts";
+import { Agreement, Mandates, WirePromises } from "./check/index.ts";
 import type { IllegalKey } from "./check/index.ts";
 import { Cluster, describeError } from "./cluster.ts";
 import type { Member } from "./cluster.ts";
@@ -77,8 +77,8 @@ const sampleUs = 250_000;
 /** One seed, from an empty disk to a verdict. Never rejects: what goes wrong is a violation. */
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {
   const run = new Run(seed, options);
-  const removeGuards = installGuards((what) => run.violation(`${what} was called within the simulation`));
-  const ignored = (error: unknown): void => run.violation(`nobody handles a rejection: ${describeError(error)}`);
+  const removeGuards = installGuards((what) => run.violation("guards", `${what} was called within the simulation`));
+  const ignored = (error: unknown): void => run.violation("guards", `nobody handles a rejection: ${describeError(error)}`);
   process?.on("unhandledRejection", ignored);
   try {
     return await run.run();
@@ -108,7 +108,8 @@ class Run {
   private readonly cluster: Cluster;
   private readonly agreement = new Agreement();
   private readonly witness: Witness;
-  private readonly promises: WirePromises;
+  private readonly promises = new WirePromises();
+  private readonly mandates = new Mandates();
   private readonly load: Load;
   private readonly judge: Judge;
   private readonly violations: string[] = [];
@@ -128,29 +129,43 @@ class Run {
       network: { latencyUsMax: this.plan.latencyUsMax, bytesPerUs: this.plan.bytesPerUs },
       ...(options.record === undefined ? {} : { record: options.record }),
     });
-    const violation = (found: string): void => this.violation(found);
+    const by =
+      (checker: string) =>
+      (found: string): void =>
+        this.violation(checker, found);
     this.load = new Load({
       plan: drawLoad(prng.fork("workload"), this.plan.workloads),
       prng: prng.fork("load"),
       without: new Set(this.plan.leftOut),
-      violation,
+      violation: by("client"),
     });
     this.witness = new Witness({
       nowMs: () => this.world.scheduler.nowMs,
       onChange: (_, change) => {
         for (const { guard } of this.load.spaces.values()) guard.changed(change);
       },
-      violation,
+      violation: by("witness"),
     });
-    this.promises = new WirePromises({ damage: this.plan.faults.some(({ fault }) => fault.kind === "bit-rot") });
-    this.world.network.tap = (bytes) => listen(this.promises, bytes);
-    const { agreement, load, plan, promises, witness, world } = this;
+    const { agreement, load, mandates, plan, promises, witness, world } = this;
+    world.network.tap = (bytes) =>
+      listen(bytes, (group, message) => {
+        promises.sent(group, message);
+        mandates.sent(group, message, this.cluster.standing(group, message.from));
+      });
     const corrupt = (member: Member): void => this.injector.attend(member);
     const probe = (name: ProbeName): void => this.reached(name);
-    this.cluster = new Cluster(world, { plan, agreement, witness, promises, violation, corrupt, probe });
+    this.cluster = new Cluster(world, { plan, agreement, witness, promises, mandates, violation: by("node"), corrupt, probe });
     const { cluster } = this;
     const open = (name: string, address: string): UnumHandle => this.open(world.machine(name), [address], false);
-    this.judge = new Judge({ world, cluster, load, witness, agreement, open, violation });
+    this.judge = new Judge({
+      world,
+      cluster,
+      load,
+      witness,
+      agreement,
+      open,
+      violation: (checker, found) => this.violation(checker, found),
+    });
     this.injector = new Injector(cluster, this.open(world.machine("admin"), cluster.addresses), plan);
   }
 
@@ -159,8 +174,9 @@ class Run {
     this.world.scheduler.trace.event(this.world.scheduler.nowUs, `probe: ${name}`);
   }
 
-  violation(found: string): void {
-    if (this.violations.length < 20) this.violations.push(`${this.world.scheduler.nowMs.toFixed(1)} ms: ${found}`);
+  /** `checker`: who noticed, in a word. */
+  violation(checker: string, found: string): void {
+    if (this.violations.length < 20) this.violations.push(`${this.world.scheduler.nowMs.toFixed(1)} ms: ${checker}: ${found}`);
   }
 
   async run(): Promise<SeedResult> {
@@ -169,9 +185,12 @@ class Run {
       await this.recover();
       await this.judge.judge(this.stopped);
     } catch (error) {
-      this.violation(error instanceof NoProgress ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error));
+      if (error instanceof NoProgress) this.violation("progress", error.message);
+      else this.violation("simulator", error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
-    for (const found of [...this.agreement.violations, ...this.promises.violations]) this.violation(found);
+    for (const found of this.agreement.violations) this.violation("agreement", found);
+    for (const found of this.promises.violations) this.violation("promises", found);
+    for (const found of this.mandates.violations) this.violation("mandates", found);
     this.historian?.(this.load.calls().map(describeCall));
     return this.result();
   }

@@ -16,6 +16,8 @@ export type { Holding, LeaseBound } from "./leases.ts";
 export { checkLinearizable } from "./linearizability.ts";
 export type { Interval, Linearization, SearchBudget, SequentialModel, Verdict } from "./linearizability.ts";
 export { drawIllegal } from "./picture.ts";
+export { Mandates } from "./mandates.ts";
+export type { Standing } from "./mandates.ts";
 export { WirePromises } from "./promises.ts";
 export { checkRegisters, keysOf, registerModel, stuckCalls } from "./registers.ts";
 export type { IllegalKey, RegisterInput, RegisterOutput, RegisterReport } from "./registers.ts";

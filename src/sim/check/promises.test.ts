@@ -34,8 +34,8 @@ const ack = (from: number, term: number, index: number, rejected = false): Messa
   hintTerm: 0,
 });
 
-function tell(messages: readonly Message[], damage = false): WirePromises {
-  const promises = new WirePromises({ damage });
+function tell(messages: readonly Message[]): WirePromises {
+  const promises = new WirePromises();
   for (const message of messages) promises.sent(group, message);
   return promises;
 }
@@ -61,15 +61,18 @@ describe("what replicas promise on the wire", () => {
     messages: readonly Message[],
     term: number,
     lastIndex: number,
-    options: { suspect?: boolean; damage?: boolean } = {},
+    options: { suspect?: boolean; damaged?: boolean; vote?: number; applied?: number } = {},
   ): string[] => {
-    const promises = tell(messages, options.damage);
-    promises.restarted("n3 2", group, id(3), { term, lastIndex, suspect: options.suspect ?? false });
+    const { applied = 0, damaged = false, suspect = false, vote: voted = 0 } = options;
+    const promises = tell(messages);
+    promises.applied(group, id(3), applied);
+    promises.restarted("n3 2", group, id(3), { term, vote: id(voted), lastIndex, suspect }, damaged);
     return [...promises.violations];
   };
 
   it("is broken by a replica that comes back without the term of its vote, or without what it acknowledged", () => {
-    expect(back([vote(3, 1, 5)], 5, 0)).toEqual([]);
+    expect(back([vote(3, 1, 5)], 5, 0, { vote: 1 })).toEqual([]);
+    expect(back([vote(3, 1, 5)], 5, 0)).toEqual(["replica 3 of group 1 voted for 1 in term 5 and is back with a vote for 0"]);
     expect(back([vote(3, 1, 5)], 4, 0)).toEqual(["replica 3 of group 1 spoke in term 5 and is back in term 4"]);
     expect(back([ack(3, 5, 10)], 5, 10)).toEqual([]);
     expect(back([ack(3, 5, 10)], 5, 9)[0]).toContain("acknowledged its log up to 10 in term 5 and is back with 9");
@@ -82,12 +85,21 @@ describe("what replicas promise on the wire", () => {
     expect(back([{ type: "heartbeat-response", from: id(3), to: id(1), term: 7, context: 0 }], 4, 0)).toEqual([]);
   });
 
-  it("is not asked of a replica that says that it is damaged, of disks damaged on purpose, or a second time in a life", () => {
-    expect(back([ack(3, 5, 10)], 4, 0, { suspect: true })).toEqual([]);
-    expect(back([ack(3, 5, 10)], 4, 0, { damage: true })).toEqual([]);
+  it("is broken by a replica that comes back without what it applied", () => {
+    expect(back([], 5, 10, { applied: 10 })).toEqual([]);
+    expect(back([], 6, 9, { applied: 10 })).toEqual(["replica 3 of group 1 applied entry 10 and is back with 9"]);
+  });
+
+  it("is not asked of a replica that says that it is damaged, which none may be whose disk nobody damaged", () => {
+    expect(back([ack(3, 5, 10)], 4, 0, { suspect: true, damaged: true, applied: 5 })).toEqual([]);
+    expect(back([ack(3, 5, 10)], 4, 0, { damaged: true })).toHaveLength(1);
+    expect(back([], 4, 0, { suspect: true })).toEqual(["replica 3 of group 1 finds its disk damaged, which nobody did"]);
+  });
+
+  it("is not asked a second time in a life", () => {
     const promises = tell([ack(3, 5, 10)]);
-    promises.restarted("n3 2", group, id(3), { term: 5, lastIndex: 10, suspect: false });
-    promises.restarted("n3 2", group, id(3), { term: 5, lastIndex: 8, suspect: false });
+    promises.restarted("n3 2", group, id(3), { term: 5, vote: id(0), lastIndex: 10, suspect: false }, false);
+    promises.restarted("n3 2", group, id(3), { term: 5, vote: id(0), lastIndex: 8, suspect: false }, false);
     expect(promises.violations).toEqual([]);
   });
 });

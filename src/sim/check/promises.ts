@@ -7,6 +7,8 @@ interface Sent {
   /** Its latest acknowledgement: the term it was given in, and the index up to which its log is durable. */
   ackTerm: number;
   ackIndex: number;
+  /** The last index that it applied. */
+  applied: number;
   /** Whom it gave its vote in each term. */
   readonly votes: Map<number, ReplicaId>;
 }
@@ -30,6 +32,7 @@ function binds(message: Message): boolean {
 /** What a replica knows of itself. */
 interface Known {
   readonly term: number;
+  readonly vote: ReplicaId;
   readonly lastIndex: number;
   readonly suspect: boolean;
 }
@@ -46,12 +49,6 @@ export class WirePromises {
   private readonly leaders = new Map<string, ReplicaId>();
   private readonly replicas = new Map<string, Sent>();
   private readonly lives = new Set<string>();
-  /** Disks are damaged on purpose in this run: what was promised may then be lost, and the replica must not count (checked by other means). */
-  private readonly damage: boolean;
-
-  constructor(options: { readonly damage: boolean }) {
-    this.damage = options.damage;
-  }
 
   sent(group: GroupId, message: Message): void {
     this.messages++;
@@ -77,18 +74,32 @@ export class WirePromises {
     }
   }
 
-  /** A replica is back from its disk, and has sent nothing yet in this `life` of its node; heard of again, it was sent a snapshot. */
-  restarted(life: string, group: GroupId, replica: ReplicaId, known: Known): void {
+  /** A replica applied an entry, which is on its disk then. */
+  applied(group: GroupId, replica: ReplicaId, index: number): void {
+    const known = this.replica(group, replica);
+    known.applied = Math.max(known.applied, index);
+  }
+
+  /**
+   * A replica is back from its disk, and has sent nothing yet in this `life` of its node; heard of again, it was sent a snapshot.
+   * `damaged`: somebody damaged that disk, once. What is lost by that makes the replica suspect, and nothing else does.
+   */
+  restarted(life: string, group: GroupId, replica: ReplicaId, known: Known, damaged: boolean): void {
     const name = `${life} ${group}/${replica}`;
     if (this.lives.has(name)) return;
     this.lives.add(name);
     const sent = this.replicas.get(`${group}/${replica}`);
-    if (sent === undefined || this.damage || known.suspect) return;
     const who = `replica ${replica} of group ${group}`;
+    if (known.suspect && !damaged) this.report(`${who} finds its disk damaged, which nobody did`);
+    if (sent === undefined || known.suspect) return;
+    const vote = sent.votes.get(known.term);
     if (known.term < sent.term) this.report(`${who} spoke in term ${sent.term} and is back in term ${known.term}`);
     // A later leader may have cut the log, which its own term then tells.
     else if (known.term === sent.ackTerm && known.lastIndex < sent.ackIndex)
       this.report(`${who} acknowledged its log up to ${sent.ackIndex} in term ${sent.ackTerm} and is back with ${known.lastIndex}`);
+    else if (vote !== undefined && known.vote !== vote)
+      this.report(`${who} voted for ${vote} in term ${known.term} and is back with a vote for ${known.vote}`);
+    if (known.lastIndex < sent.applied) this.report(`${who} applied entry ${sent.applied} and is back with ${known.lastIndex}`);
   }
 
   private leads(group: GroupId, from: ReplicaId, term: number): void {
@@ -108,7 +119,7 @@ export class WirePromises {
     const name = `${group}/${replica}`;
     let sent = this.replicas.get(name);
     if (sent === undefined) {
-      sent = { term: 0, ackTerm: 0, ackIndex: 0, votes: new Map() };
+      sent = { term: 0, ackTerm: 0, ackIndex: 0, applied: 0, votes: new Map() };
       this.replicas.set(name, sent);
     }
     return sent;
