@@ -18,6 +18,7 @@ import type { Call } from "./connection.ts";
 import { memberNotFound } from "./controller.ts";
 import type { Member } from "./directory.ts";
 import { asUnumError } from "./failure.ts";
+import { DiskGauge } from "./disk-gauge.ts";
 import type { UnumNode } from "./node.ts";
 import { featureLevelOf, isLoopback } from "./options.ts";
 
@@ -27,9 +28,11 @@ const leaveDelayMs = 50;
 /** The rare requests: status, members, removal, transfer, leaving. JSON in, JSON out. */
 export class Admin {
   private readonly node: UnumNode;
+  private readonly gauge: DiskGauge;
 
   constructor(node: UnumNode) {
     this.node = node;
+    this.gauge = new DiskGauge(node.platform.disk, node.platform.clock);
   }
 
   handle(call: Call): void {
@@ -147,7 +150,7 @@ export class Admin {
       memoryBytes: options.residentBytes(),
       memoryUsedBytes: node.memory.usedBytes,
       memoryBudgetBytes: options.memoryBudgetBytes,
-      diskFreeBytes: await node.platform.disk.freeBytes(),
+      diskFreeBytes: await this.gauge.freeBytes(),
       clients: node.gate.clients,
       watches: node.watches.count,
       clockOffsetMs: offsetMs === undefined ? null : Math.round(offsetMs),

@@ -122,7 +122,8 @@ export interface NodeStatus {
   /** What counts against the budget: state, history, log tails and buffers. */
   readonly memoryUsedBytes: number;
   readonly memoryBudgetBytes: number;
-  readonly diskFreeBytes: number;
+  /** Null: the disk has not answered. */
+  readonly diskFreeBytes: number | null;
   readonly clients: number;
   readonly watches: number;
   /** Its wall clock less the median of its peers'; null when unknown. */
