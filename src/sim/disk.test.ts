@@ -178,6 +178,21 @@ describe("SimDisk", () => {
     expect([499, 500, 599, 600].map((at) => disk.bytesOf("a")[at])).toEqual([1, 0, 0, 1]);
   });
 
+  it("is as fast as ever once it is told to hurry, for what waits already, too, and in order", async () => {
+    const { disk, clock } = make();
+    const file = await clock.until(disk.open("a", { create: true, lane: "log" }));
+    disk.slow(10_000);
+    const ended: number[] = [];
+    for (let i = 0; i < 5; i++) void file.writeAt(i, [filled(1, i)], { sync: true }).then(() => ended.push(i));
+    await clock.pass(500);
+    expect(ended).toEqual([]);
+    disk.hurry();
+    await clock.pass(10);
+    expect(ended).toEqual([0, 1, 2, 3, 4]);
+    await clock.pass(100_000);
+    expect(ended).toHaveLength(5);
+  });
+
   it("flips a bit for good", async () => {
     const { disk, clock } = make();
     disk.put("a", filled(512, 0));

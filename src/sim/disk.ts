@@ -1,7 +1,7 @@
 import { assert } from "../base/index.ts";
 import type { Prng } from "../base/index.ts";
 import { DiskError } from "../ports/index.ts";
-import type { Clock, Disk, File } from "../ports/index.ts";
+import type { Clock, Disk, File, Timer } from "../ports/index.ts";
 import { SimInode } from "./disk-inode.ts";
 import { DiskNames } from "./disk-names.ts";
 
@@ -28,6 +28,12 @@ export type CrashFate = "lose" | "keep" | "mix";
 
 type Lane = "log" | "bulk";
 
+interface Waiting {
+  readonly lane: Lane;
+  readonly finish: () => void;
+  timer: Timer | undefined;
+}
+
 /** What `failNext` may refuse. */
 export type DiskOperation = "sync" | "write" | "read";
 
@@ -39,14 +45,16 @@ export type DiskOperation = "sync" | "write" | "read";
  */
 export class SimDisk implements Disk {
   capacityBytes: number;
-  /** Every operation takes this many times as long. */
-  slowness = 1;
   private readonly clock: Clock;
   private readonly prng: Prng;
   private readonly pid: number;
   private readonly latencyMs: Readonly<Record<Lane, readonly [number, number]>>;
   private readonly names = new DiskNames();
   private readonly locks = new Map<string, number>();
+  /** Every operation takes this many times as long. */
+  private slowness = 1;
+  /** Operations that have not ended, in the order in which they were asked for. */
+  private readonly waiting = new Set<Waiting>();
   private readonly freeAt: Record<Lane, number> = { log: 0, bulk: 0 };
   private life = 0;
   private readonly failures: Record<DiskOperation, number> = { sync: 0, write: 0, read: 0 };
@@ -137,6 +145,7 @@ export class SimDisk implements Disk {
     this.locks.clear();
     this.freeAt.log = 0;
     this.freeAt.bulk = 0;
+    this.waiting.clear();
     if (kind === "process") return;
     const drawn = fate ?? this.prng.pick(["lose", "keep", "mix", "mix"] as const);
     this.names.crash((count) => this.survivors(count, drawn));
@@ -171,9 +180,31 @@ export class SimDisk implements Disk {
     this.tripwire = { left: count, callback };
   }
 
+  /** Every operation that begins takes `factor` times as long, until `hurry`. */
+  slow(factor: number): void {
+    this.slowness = factor;
+  }
+
+  /** It is as fast as ever, for what waits already, too: a disk that was slow is not slow for what was asked of it then. */
+  hurry(): void {
+    if (this.slowness === 1) return;
+    this.slowness = 1;
+    const now = this.clock.now();
+    for (const lane of ["log", "bulk"] as const) {
+      let done = now;
+      for (const operation of this.waiting) {
+        if (operation.lane !== lane) continue;
+        operation.timer?.cancel();
+        done += this.latencyMs[lane][1];
+        operation.timer = this.clock.after(done - now, operation.finish);
+      }
+      this.freeAt[lane] = done;
+    }
+  }
+
   /** From here on it is fast, has room and refuses nothing. */
   heal(): void {
-    this.slowness = 1;
+    this.hurry();
     this.capacityBytes = Number.MAX_SAFE_INTEGER;
     this.tripwire = undefined;
     for (const operation of ["sync", "write", "read"] as const) this.failures[operation] = 0;
@@ -224,14 +255,21 @@ export class SimDisk implements Disk {
     const done = Math.max(now, this.freeAt[lane]) + ms;
     this.freeAt[lane] = done;
     return new Promise((resolve, reject) => {
-      this.clock.after(done - now, () => {
-        if (life !== this.life) return;
-        try {
-          resolve(action());
-        } catch (error) {
-          reject(error);
-        }
-      });
+      const operation: Waiting = {
+        lane,
+        finish: () => {
+          this.waiting.delete(operation);
+          if (life !== this.life) return;
+          try {
+            resolve(action());
+          } catch (error) {
+            reject(error);
+          }
+        },
+        timer: undefined,
+      };
+      this.waiting.add(operation);
+      operation.timer = this.clock.after(done - now, operation.finish);
     });
   }
 

@@ -80,8 +80,8 @@ export class Injector {
       case "remove-member":
         return this.remove(target);
       case "slow-disk":
-        target.disk.slowness = fault.factor;
-        return this.later(fault.forMs, `fast disk of ${target.name}`, () => (target.disk.slowness = 1));
+        target.disk.slow(fault.factor);
+        return this.later(fault.forMs, `fast disk of ${target.name}`, () => target.disk.hurry());
       case "full-disk":
         target.disk.capacityBytes = target.disk.usedBytes();
         return this.later(fault.forMs, `room on ${target.name}`, () => (target.disk.capacityBytes = Number.MAX_SAFE_INTEGER));

@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker, isMainThread, parentPort } from "node:worker_threads";
-import { nodeFiles } from "../platform/node/index.ts";
+import { exitProcess, nodeFiles, onBrokenOutput } from "../platform/node/index.ts";
 import { readArguments } from "./arguments.ts";
 import { runCommand } from "./command.ts";
 import type { Tools } from "./command.ts";
@@ -17,6 +17,8 @@ import type { Job, JobResult, Laborer } from "./labor.ts";
  * Exit code 1 when something failed, 2 for a wrong argument.
  */
 async function main(): Promise<number> {
+  // Whoever read our output has had enough.
+  onBrokenOutput(() => exitProcess(1));
   const args = process.argv.slice(2);
   const parsed = readArguments(args);
   if ("mistake" in parsed) {
