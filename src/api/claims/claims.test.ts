@@ -410,7 +410,7 @@ describe("counters, sequences and parties", () => {
 
 simTest(
   "never two holders under their fences, and nobody waits for ever, whatever breaks",
-  { seeds: 30, faults: "swarm" },
+  { seeds: 15, faults: "swarm" },
   async (world) => {
     let accepted = 0;
     const fences: number[] = [];

@@ -155,11 +155,11 @@ describe("a schedule", { timeout: 120_000 }, () => {
         const before = ticks.length;
         expect(before).toBeGreaterThanOrEqual(1);
         world.crash(0);
-        await world.advance("5m");
+        await world.advance("150s");
         world.restart(0);
         await world.advance("8s");
         const caught = ticks.length - before;
-        if (missed === "all") expect(caught).toBeGreaterThanOrEqual(4);
+        if (missed === "all") expect(caught).toBeGreaterThanOrEqual(2);
         else if (missed === "last") expect(caught).toBe(1);
         else expect(caught).toBeLessThanOrEqual(1);
         world.restart(0);
@@ -213,7 +213,7 @@ describe("a schedule", { timeout: 120_000 }, () => {
 
 simTest(
   "each tick is completed once, cut attempts are listed, and writes under an old fence are refused",
-  { seeds: 15, faults: "swarm", limit: "20m", timeoutMs: 180_000 },
+  { seeds: 6, faults: "swarm", limit: "20m", timeoutMs: 180_000 },
   async (world) => {
     const completed = new Map<number, number>();
     for (const node of Array.from({ length: world.nodes }, (_, i) => i)) {
