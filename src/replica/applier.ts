@@ -9,6 +9,8 @@ export class Applier {
   private queue: readonly Entry[] = [];
   private at = 0;
   private readonly more: (readonly Entry[])[] = [];
+  /** Of the data of entries that wait. */
+  waitingBytes = 0;
 
   constructor(applied: number) {
     this.applied = applied;
@@ -26,6 +28,7 @@ export class Applier {
     const last = entries[entries.length - 1];
     if (last === undefined) return;
     this.more.push(entries);
+    for (const entry of entries) this.waitingBytes += entry.data.length;
     this.handedOut = last.index;
   }
 
@@ -35,6 +38,7 @@ export class Applier {
       this.at = 0;
     }
     const entry = defined(this.queue[this.at++], "a committed entry");
+    this.waitingBytes -= entry.data.length;
     assert(entry.index === this.applied + 1, `entry ${entry.index} is applied after ${this.applied}`);
     return entry;
   }
@@ -49,6 +53,7 @@ export class Applier {
     this.queue = [];
     this.at = 0;
     this.more.length = 0;
+    this.waitingBytes = 0;
     this.applied = index;
     this.appliedTerm = term;
     this.handedOut = index;

@@ -7,13 +7,14 @@ import type { Configuration, ConfigurationChange, Entry, Message, ProposeResult,
 import type { GroupLog, SnapshotFile } from "../storage/index.ts";
 import type { StateMessage } from "../wire/index.ts";
 import { Applier } from "./applier.ts";
-import { supplyEntries } from "./fetches.ts";
+import { Fetches } from "./fetches.ts";
 import { Installation } from "./installation.ts";
 import { Proposals } from "./proposals.ts";
 import { Reads } from "./reads.ts";
 import { lostLeadership, notLeader } from "./refusals.ts";
 import { olderConfigurations, recoveredRaft, type OlderConfiguration } from "./recovered.ts";
-import { Snapshots, loadMachine, releasable } from "./snapshots.ts";
+import { Snapshots, releasable } from "./snapshots.ts";
+import { Standing } from "./standing.ts";
 import { StateCheck } from "./state-check.ts";
 import { mostAdvanced, statusOf } from "./status.ts";
 import type { ReadWaiter, ReplicaHost, ReplicaOptions, ReplicaStatus, Waiter } from "./types.ts";
@@ -41,31 +42,33 @@ export class Replica {
   private readonly reads = new Reads();
   private readonly applier: Applier;
   private readonly snapshots: Snapshots;
-  private seenRole: Role = "follower";
-  private seenTerm = 0;
-  private seenLeader: ReplicaId = noReplica;
+  private readonly standing = new Standing();
+  private readonly fetches: Fetches;
   private readonly installation: Installation;
+  /** Fulfils when the newest snapshot is loaded, at once when there is none; also when the replica has failed instead. */
+  readonly loaded: Promise<void>;
 
-  private constructor(options: ReplicaOptions, machine: Machine, older: readonly OlderConfiguration[]) {
-    const { recovered } = options.log;
+  private constructor(options: ReplicaOptions, older: readonly OlderConfiguration[]) {
+    const { recovered, snapshot } = options.log;
     this.group = options.group;
     this.log = options.log;
     this.host = options.host;
-    this.machine = machine;
+    this.machine = options.factory.create();
     this.configuration = recovered.snapshot.configuration;
     this.raft = recoveredRaft(options, older);
     for (const entry of recovered.entries) this.observe(entry);
     this.applier = new Applier(recovered.snapshot.index);
     this.snapshots = new Snapshots(this, options.snapshotLogBytes ?? limits.snapshotLogBytes, this.host);
-    this.installation = new Installation(this, options.factory);
+    const { applier, host, log, raft } = this;
+    this.fetches = new Fetches({ applier, log, raft, logger: host.logger, supplied: () => host.dirty(this) });
+    this.installation = new Installation(this, options.factory, host);
     this.check = new StateCheck(this, this.host, options.checkpointMs ?? limits.checkpointMs);
+    this.loaded = this.installation.load(snapshot);
   }
 
-  /** Loads the newest snapshot and takes up the log where it ended. Rejects with CORRUPT when the snapshot is damaged. */
+  /** Takes up the log where it ended, and votes and follows from then on, while the newest snapshot is being loaded. */
   static async open(options: ReplicaOptions): Promise<Replica> {
-    const file = options.log.snapshot;
-    const machine = file === undefined ? options.factory.create() : await loadMachine(file, options.factory);
-    return new Replica(options, machine, await olderConfigurations(options.log));
+    return new Replica(options, await olderConfigurations(options.log));
   }
 
   get id(): ReplicaId {
@@ -122,7 +125,7 @@ export class Replica {
 
   /** Whether its state may be read. */
   get isReadable(): boolean {
-    return this.failure === undefined && !this.check.isDiscarded;
+    return this.failure === undefined && this.installation.hasState && !this.check.isDiscarded;
   }
 
   private get mayApply(): boolean {
@@ -134,15 +137,20 @@ export class Replica {
     return this.failure === undefined && (this.raft.hasReady || this.proposals.gathered || (this.applier.waiting && this.mayApply));
   }
 
+  /** One whose state is still being loaded leaves it to those that have theirs; where nobody has led yet, nobody may have. */
+  private get isReluctant(): boolean {
+    return this.check.isDiscarded || (!this.installation.hasState && this.standing.hadLeader) || this.host.declinesLeadership();
+  }
+
   tick(number: number): void {
     if (this.failure !== undefined) return;
-    this.raft.isReluctant = this.check.isDiscarded || this.host.declinesLeadership();
+    this.raft.isReluctant = this.isReluctant;
     this.raft.tick(number);
     const checkpoint = this.check.tick();
     if (checkpoint !== undefined) this.proposals.add(checkpoint, undefined, this.host.clock.wall());
     if (this.isServing && this.check.corrupt === undefined)
       for (const command of this.machine.due(this.leaderTime())) this.proposals.add(command, undefined, this.host.clock.wall());
-    if (this.hasWork || this.hasChanged) this.host.dirty(this);
+    if (this.hasWork || this.standing.differs(this.raft)) this.host.dirty(this);
   }
 
   step(message: Message): void {
@@ -293,8 +301,7 @@ export class Replica {
     }
     for (const state of ready.readStates) this.reads.confirm(state.context, state.index, this.applied);
     for (const context of ready.readsDropped) this.reads.drop(context, () => this.notLeader());
-    for (const fetch of ready.fetches)
-      void supplyEntries(this.group, this.log, this.raft, this.host.logger, fetch).then(() => this.host.dirty(this));
+    for (const fetch of ready.fetches) this.fetches.ask(fetch);
     for (const request of ready.snapshots) this.snapshots.send(request.to, request.minIndex);
   }
 
@@ -310,19 +317,9 @@ export class Replica {
     if (entry.kind === EntryKind.normal && entry.data.length > 0) this.proposals.observeTimestamp(readEntry(entry.data).timestamp);
   }
 
-  private get hasChanged(): boolean {
-    const { role, term, leader } = this.raft;
-    return role !== this.seenRole || term !== this.seenTerm || leader !== this.seenLeader;
-  }
-
   private noticeChanges(): void {
-    const { role, term, leader } = this.raft;
-    if (!this.hasChanged) return;
-    const lost = this.seenRole === "leader" && (role !== "leader" || term !== this.seenTerm);
-    this.seenRole = role;
-    this.seenTerm = term;
-    this.seenLeader = leader;
-    if (lost) {
+    if (!this.standing.differs(this.raft)) return;
+    if (this.standing.update(this.raft)) {
       this.machine.follow();
       this.withdraw();
     }
@@ -343,6 +340,7 @@ export class Replica {
     }
     if (this.applied === before) return;
     this.raft.applied(this.applied);
+    this.fetches.applied();
     this.check.compare();
     this.host.applied(this);
     this.reads.applied(this.applied);
@@ -391,11 +389,18 @@ export class Replica {
   installed(machine: Machine, meta: SnapshotMeta, logKept: boolean): void {
     if (this.failure !== undefined) return;
     if (logKept) this.applier.skipTo(meta.index, meta.term);
-    this.machine = machine;
     this.configuration = meta.configuration;
     this.raft.applied(meta.index);
     if (logKept) this.raft.compacted(meta);
     this.check.replaced();
+    this.fetches.applied();
+    this.stateLoaded(machine);
+  }
+
+  /** Called by `Installation`. */
+  stateLoaded(machine: Machine): void {
+    if (this.failure !== undefined) return;
+    this.machine = machine;
     if (this.isServing) machine.lead(this.leaderTime());
     this.host.replaced(this);
     this.host.changed(this);

@@ -44,7 +44,7 @@ export interface ReplicaHost {
   applied(replica: Replica): void;
   /** Only where somebody compares replicas (the simulator): one entry was applied. Changes nothing. */
   entryApplied?(replica: Replica, entry: Entry): void;
-  /** The state was replaced by a snapshot: whoever held the old machine lets go of it. */
+  /** The state is another, a snapshot's; after a start, it is loaded at last. Whoever held the old machine lets go of it. */
   replaced(replica: Replica): void;
   /** The state is not the majority's: nothing of it is served any more. `replaced` follows. */
   discarded(replica: Replica): void;

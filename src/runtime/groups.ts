@@ -115,6 +115,9 @@ export class Groups {
         ...(snapshotLogBytes === undefined ? {} : { snapshotLogBytes }),
         ...(checkpointMs === undefined ? {} : { checkpointMs }),
       });
+      // Everything else the node does follows from the system's state; the other groups vote while theirs is loaded.
+      if (group === systemGroup) await replica.loaded;
+      if (replica.failure !== undefined) throw replica.failure.cause ?? replica.failure;
       if (this.closed) return undefined;
       this.replicas.set(group, replica);
       this.options.opened(replica);

@@ -11,7 +11,7 @@ import {
   systemFactory,
 } from "../machine/index.ts";
 import type { KeyspaceMachine, Machine, MachineFactory, SystemMachine, SystemNode } from "../machine/index.ts";
-import type { Platform } from "../ports/index.ts";
+import type { Clock, Platform } from "../ports/index.ts";
 import { EntryKind } from "../raft/index.ts";
 import type { Configuration } from "../raft/index.ts";
 import { loadMachine } from "../replica/index.ts";
@@ -98,7 +98,8 @@ export async function planRecovery(platform: OfflinePlatform): Promise<RecoveryP
       for (const log of sortedLogs(storage)) {
         const { group, recovered } = log;
         const record = system.state.groups.get(group);
-        const machine = group === systemGroup ? system : await replay(log, keyspaceFactory({}).create(), keyspaceFactory({}));
+        const machine =
+          group === systemGroup ? system : await replay(platform.clock, log, keyspaceFactory({}).create(), keyspaceFactory({}));
         const last = recovered.terms[recovered.terms.length - 1];
         groups.push({
           group,
@@ -138,16 +139,16 @@ export async function recoverDirectory(old: OfflinePlatform, fresh: OfflinePlatf
       });
       const self = system.state.nodes.get(identity.node);
       const card = { name: self?.name ?? "", address: self?.address ?? "" };
-      return await locked(fresh, () => writeDirectory(fresh, held, replayed(held), card));
+      return await locked(fresh, () => writeDirectory(fresh, held, replayed(old.clock, held), card));
     } finally {
       await storage.close();
     }
   });
 }
 
-async function* replayed(held: readonly { readonly log: GroupLog; readonly name: string }[]): Machines {
+async function* replayed(clock: Clock, held: readonly { readonly log: GroupLog; readonly name: string }[]): Machines {
   for (const { log, name } of held) {
-    const machine = (await replay(log, keyspaceFactory({}).create(), keyspaceFactory({}))) as KeyspaceMachine;
+    const machine = (await replay(clock, log, keyspaceFactory({}).create(), keyspaceFactory({}))) as KeyspaceMachine;
     yield { name, machine: rebaseKeyspace(machine) };
   }
 }
@@ -175,7 +176,7 @@ async function openOld(platform: OfflinePlatform): Promise<{ identity: Identity;
     await storage.close();
     throw new UnumError("CORRUPT", "The directory has lost the system group's log; it cannot be recovered from.");
   }
-  const system = (await replay(log, systemFactory().create(), systemFactory())) as SystemMachine;
+  const system = (await replay(platform.clock, log, systemFactory().create(), systemFactory())) as SystemMachine;
   return { identity, storage, system };
 }
 
@@ -184,9 +185,9 @@ function sortedLogs(storage: Storage): GroupLog[] {
 }
 
 /** The machine with the whole log applied: snapshot, then every entry. */
-async function replay(log: GroupLog, empty: Machine, factory: MachineFactory): Promise<Machine> {
+async function replay(clock: Clock, log: GroupLog, empty: Machine, factory: MachineFactory): Promise<Machine> {
   const { lastIndex, snapshot } = log.recovered;
-  const machine = log.snapshot === undefined ? empty : await loadMachine(log.snapshot, factory);
+  const machine = log.snapshot === undefined ? empty : await loadMachine(log.snapshot, factory, clock);
   for (let at = snapshot.index + 1; at <= lastIndex; ) {
     const entries = await log.read(at, lastIndex, applyChunkBytes);
     for (const entry of entries) {

@@ -262,8 +262,10 @@ export class Cluster {
     return {
       began: (replica) => {
         member.owned.add(`${replica.group}/${replica.id}`);
-        witness.began(name, replica);
         promises?.restarted(`${name} ${machine.host.life}`, replica.group, replica.id, replica.raftStatus(), member.damaged);
+        // Its state is still being loaded: it begins again once that stands.
+        if (!replica.isReadable) return;
+        witness.began(name, replica);
         agreement.began(name, replica.group, replica.applied);
         if (replica.applied > 0) agreement.state(name, replica.group, replica.applied, replica.machine.hash());
       },
