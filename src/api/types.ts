@@ -306,7 +306,10 @@ export interface UnumHandle extends Running {
   /** Of the node that this handle talks to. */
   nodeStatus(options?: CallOptions): Promise<NodeStatus>;
   members(options?: CallOptions): Promise<readonly MemberStatus[]>;
-  /** By name or id. MEMBER_NOT_FOUND. */
+  /**
+   * By name or id. Fulfils when the member is gone: every group does without it. MEMBER_NOT_FOUND; REMOVAL_PENDING when that takes longer
+   * than the call may (`details.groups` names who still needs it; the removal goes on); INVALID_ARGUMENT for the last member.
+   */
   removeMember(member: string, options?: CallOptions): Promise<MemberStatus>;
   /** Without `keyspace` of every group that the default keyspace's leader leads; without `to` to the most advanced voter. */
   transferLeader(
@@ -315,7 +318,7 @@ export interface UnumHandle extends Running {
   keyspaces(options?: CallOptions): Promise<readonly { readonly name: string; readonly group: number }[]>;
   /** The bytes of a backup. Ends with an error when its node is lost: begin anew. */
   snapshotSave(options?: BackupOptions): AsyncIterableIterator<Uint8Array>;
-  /** Gives this node's membership up for good, then closes. UNSUPPORTED for a handle that is no node. */
+  /** Gives this node's membership up for good, then closes. UNSUPPORTED for a handle that is no node; REMOVAL_PENDING as `removeMember`. */
   leave(options?: CallOptions): Promise<void>;
 }
 

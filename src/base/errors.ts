@@ -53,6 +53,7 @@ export const errorTable = {
   OVER_QUOTA: row("The keyspace has reached its maxBytes; reads and deletes go on.", "Delete data or raise maxBytes.", "not-applied", "never"),
   PORT_IN_USE: row("The address to listen on is taken.", "Stop the other program or choose another port.", "not-applied", "never"),
   REENTRANT: row("The lock is held by the code that asks for it again.", "Pass the claim on instead of taking the lock twice.", "not-applied", "never"),
+  REMOVAL_PENDING: row("The member is leaving, and a group still needs its vote or a copy in its place: the removal goes on.", "Bring the group's other voters back; `unum member list` shows when the member is gone. Asking again is harmless.", "unknown", "maybe-applied"),
   REMOVED: row("This node was removed from its cluster; its id never returns.", "Start with an empty data directory to join as a new node.", "not-applied", "never"),
   SESSION_EXPIRED: row("The session is gone, so it cannot be known whether the command was applied before.", "Read before writing again.", "unknown", "maybe-applied"),
   SESSION_LOST: row("The session that a claim hangs on was not renewed in time, so the claim may have passed to another.", "Stop acting for the claim; acquire it again.", "unknown", "maybe-applied"),

@@ -42,6 +42,7 @@ export const probeTable = {
   "snapshot-transfer-silent": "a snapshot's receiver does not answer any more",
   "hint-campaigns": "a lost connection to the leader becomes an election",
   "stuck-leader-hands-over": "a leader whose disk or event loop hangs gives way",
+  "leaving-replica-released": "a group does without a replica of a member that leaves",
   "dead-member-replaced": "an empty directory takes the place of a dead member of its name",
   "stray-replica-removed": "a replica that its group does not count any more goes",
   "discarded-replica-gives-way": "the place of a discarded replica is given up",

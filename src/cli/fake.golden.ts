@@ -199,6 +199,7 @@ export function fakeStatus(up: number, corrupt = false): ClusterStatus {
       role: "voter",
       state: at <= up ? "up" : "down",
       downMs: at <= up ? null : 4321,
+      leaving: false,
       ephemeral: false,
       featureLevel: 1,
       report: null,

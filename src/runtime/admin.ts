@@ -24,6 +24,8 @@ import { featureLevelOf, isLoopback } from "./options.ts";
 
 const askMs = 700;
 const leaveDelayMs = 50;
+/** Of a removal's time, what is left for its answer to arrive. */
+const answerMs = 500;
 
 /** The rare requests: status, members, removal, transfer, leaving. JSON in, JSON out. */
 export class Admin {
@@ -60,7 +62,7 @@ export class Admin {
       case "transfer-leader":
         return { op: request.op, transfers: await this.transfer(request.group, request.to, call) };
       case "leave":
-        await this.node.leave(remainingMs(call, this.node));
+        await this.node.leave(this.patienceMs(call));
         // The answer goes out first.
         this.node.platform.clock.after(leaveDelayMs, () => void this.node.close());
         return { op: request.op };
@@ -73,8 +75,16 @@ export class Admin {
     const member = this.node.directory?.find(nameOrId);
     if (member === undefined) throw memberNotFound(nameOrId);
     const before = this.describe(member, null, new Set());
-    await this.node.controller.removeNode(member.node, remainingMs(call, this.node));
-    return { ...before, state: "removed" };
+    await this.node.controller.removeNode(member.node, this.patienceMs(call));
+    // The answer goes out first.
+    if (member.node === this.node.nodeId) this.node.platform.clock.after(leaveDelayMs, () => this.node.depart());
+    return { ...before, leaving: true, state: "removed" };
+  }
+
+  /** How long a removal is waited for: the caller hears what holds it up before its own time is over. */
+  private patienceMs(call: Call): number {
+    const leftMs = remainingMs(call, this.node);
+    return leftMs - Math.min(answerMs, leftMs / 10);
   }
 
   /** Each leader of a group hands over itself: the request visits the nodes that lead. */
@@ -226,6 +236,7 @@ export class Admin {
       role,
       state: up ? "up" : "down",
       downMs: up ? null : Math.round(this.node.links.silentMs(member.node)),
+      leaving: this.node.directory?.isLeaving(member.node) === true,
       ephemeral: member.ephemeral,
       featureLevel: member.featureLevel,
       report,

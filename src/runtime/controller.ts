@@ -3,6 +3,7 @@ import type { GroupId, NodeId, ReplicaId } from "../base/index.ts";
 import { commandBytes, decodeReply, queryBytes } from "../machine/index.ts";
 import type { SystemGroup, SystemState } from "../machine/index.ts";
 import type { Replica } from "../replica/index.ts";
+import { releasedReplicas, stayingReplicas, wasSentAway } from "./departures.ts";
 import type { UnumNode } from "./node.ts";
 import { Placement } from "./placement.ts";
 import { planChanges } from "./plan.ts";
@@ -23,6 +24,8 @@ export class Controller {
   private readonly node: UnumNode;
   private readonly placement: Placement;
   private readonly strays = new Map<GroupId, number>();
+  /** Groups whose replica here is being removed. */
+  private readonly going = new Set<GroupId>();
   private readonly configured = new Map<GroupId, number>();
   private ticks = 0;
   /** From when this node asks to leave: to be called when the others have removed it. */
@@ -49,7 +52,8 @@ export class Controller {
     for (const replica of this.node.groups.all()) {
       const group = state.groups.get(replica.group);
       if (group === undefined || !replica.isServing) continue;
-      reconcile(replica, group);
+      reconcile(replica, group, stayingReplicas(state, group, this.placement.canGrow(state, group)));
+      for (const released of releasedReplicas(state, group, replica)) this.placement.release(group.group, released);
       this.configure(replica);
       this.activate(replica, state.featureLevel);
     }
@@ -68,6 +72,7 @@ export class Controller {
     for (const group of state.groups.values()) {
       const mine = group.replicas.find((replica) => replica.node === this.node.nodeId);
       if (mine === undefined || this.node.groups.get(group.group) !== undefined || this.isDiscarded(group.group, mine.replica)) continue;
+      if (this.node.identity.isGone(group.group, mine.replica)) continue;
       this.node.groups.create(group.group, mine.replica, group.initialVoters).catch((error: unknown) => {
         this.node.platform.logger.warn("a replica could not be made", { group: group.group, error: String(error) });
       });
@@ -117,8 +122,7 @@ export class Controller {
     const now = this.node.platform.clock.now();
     for (const replica of [...this.node.groups.all()]) {
       if (replica.group === systemGroup) continue;
-      const group = state.groups.get(replica.group);
-      if (group?.replicas.some((candidate) => candidate.replica === replica.id) === true) {
+      if (!wasSentAway(state.groups.get(replica.group), replica.id)) {
         this.strays.delete(replica.group);
         continue;
       }
@@ -128,10 +132,25 @@ export class Controller {
       const counted = [...voters, ...outgoing, ...learners].includes(replica.id);
       if (counted && now - since < strayMs) continue;
       this.strays.delete(replica.group);
-      this.node.platform.probe?.("stray-replica-removed");
-      this.node.transfers.forget(replica);
-      this.node.groups.destroy(replica.group);
+      this.removeStray(replica);
     }
+  }
+
+  /** That it was here is durable before it goes: a restart replays states of the system group in which it still belongs here. */
+  private removeStray(replica: Replica): void {
+    const { groups, identity, platform, transfers } = this.node;
+    if (this.going.has(replica.group)) return;
+    this.going.add(replica.group);
+    identity
+      .giveUp(replica.group, replica.id)
+      .then(() => {
+        if (this.node.isStopping || groups.get(replica.group) !== replica) return;
+        platform.probe?.("stray-replica-removed");
+        transfers.forget(replica);
+        groups.destroy(replica.group);
+      })
+      .catch((error: unknown) => platform.logger.warn("a replica could not be removed yet", { group: replica.group, error: String(error) }))
+      .finally(() => this.going.delete(replica.group));
   }
 
   /** Moves every leadership to the most advanced other voter; waits briefly until it has moved. */
@@ -166,7 +185,10 @@ export class Controller {
   /** Gives this node's membership up: leadership first, then the record in the system group. */
   async leave(timeoutMs: number): Promise<void> {
     const members = this.node.directory?.members();
-    if (members === undefined || members.size <= 1) return;
+    if (members !== undefined && members.size > 1) await this.removeSelf(timeoutMs);
+  }
+
+  private async removeSelf(timeoutMs: number): Promise<void> {
     // The others may drop this node before it hears what became of its request: that they did is the answer.
     const dropped = new Promise<void>((resolve) => {
       this.leaving = resolve;
@@ -186,21 +208,21 @@ export class Controller {
     return this.leaving !== undefined;
   }
 
+  /** Fulfils when no group holds the member any more and it is gone. Rejects with REMOVAL_PENDING when that takes longer. */
   removeNode(id: NodeId, timeoutMs: number): Promise<void> {
-    return this.placement.removeNode(id, timeoutMs);
+    return id === this.node.nodeId ? this.removeSelf(timeoutMs) : this.placement.removeNode(id, timeoutMs);
   }
 }
 
-/** One step from the configuration that a group has to the one that it shall have. */
-export function reconcile(replica: Replica, group: SystemGroup): void {
+/** One step from the configuration that a group has to the one of the replicas that it shall have. */
+export function reconcile(replica: Replica, group: SystemGroup, wanted: readonly ReplicaId[]): void {
   const { commit, configuration, progress } = replica.raftStatus();
   if (configuration.outgoing.length > 0) return;
-  const wanted = group.replicas.map((candidate) => candidate.replica);
   const most = group.group === systemGroup ? systemVotersMax : group.wanted;
   const ready = (id: ReplicaId): boolean => {
     if (id === replica.id) return true;
     const peer = progress.get(id);
-    return peer !== undefined && peer.active && peer.match + caughtUpEntries >= commit && peer.state === "replicate";
+    return peer !== undefined && peer.active && !peer.suspect && peer.match + caughtUpEntries >= commit && peer.state === "replicate";
   };
   const changes = planChanges(configuration, wanted, most, ready);
   if (changes.length > 0) replica.changeConfiguration(changes);

@@ -87,9 +87,19 @@ export class Directory {
     return replicas.map((replica) => replica.node);
   }
 
-  /** A member by name or id. */
+  /** Whether the member is on its way out. */
+  isLeaving(node: NodeId): boolean {
+    return this.state?.leaving.has(node) === true;
+  }
+
+  /** A member by name or id. Where one that leaves and its successor share a name, the successor has it. */
   find(nameOrId: string): Member | undefined {
-    for (const member of this.members().values()) if (member.node === nameOrId || member.name === nameOrId) return member;
-    return undefined;
+    let leaving: Member | undefined;
+    for (const member of this.members().values()) {
+      if (member.node !== nameOrId && member.name !== nameOrId) continue;
+      if (member.node === nameOrId || !this.isLeaving(member.node)) return member;
+      leaving = member;
+    }
+    return leaving;
   }
 }

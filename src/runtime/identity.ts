@@ -1,5 +1,5 @@
 import { UnumError, hexId } from "../base/index.ts";
-import type { ClusterId, NodeId } from "../base/index.ts";
+import type { ClusterId, GroupId, NodeId, ReplicaId } from "../base/index.ts";
 import type { Disk, Random } from "../ports/index.ts";
 import { readIdentity, writeIdentity } from "../storage/index.ts";
 
@@ -49,6 +49,11 @@ export interface Identity {
   readonly removed?: boolean;
   /** Counts replicas created in this directory, so that none reads another's records. */
   readonly incarnations: number;
+  /**
+   * By group, the newest replica that was here and went: its votes and acknowledgements went with it, so it is never made again, whatever
+   * an older state of the system group says that a restart replays. A node's replicas of a group have ascending ids.
+   */
+  readonly gone?: Readonly<Record<number, number>>;
 }
 
 export class IdentityStore {
@@ -112,6 +117,22 @@ export class IdentityStore {
     });
     this.tail = written.catch(() => undefined);
     return written;
+  }
+
+  /** Fulfils when it is durable that this replica, which is about to be destroyed, is not to be made again. */
+  giveUp(group: GroupId, replica: ReplicaId): Promise<void> {
+    const written = this.tail.then(async () => {
+      const next = { ...this.current, gone: { ...this.current.gone, [group]: Math.max(replica, this.current.gone?.[group] ?? 0) } };
+      await writeIdentity(this.disk, next);
+      this.current = next;
+    });
+    this.tail = written.catch(() => undefined);
+    return written;
+  }
+
+  /** Whether the replica was here and went. */
+  isGone(group: GroupId, replica: ReplicaId): boolean {
+    return replica <= (this.current.gone?.[group] ?? 0);
   }
 
   /** A number larger than every one before: for a replica about to be created. */

@@ -63,7 +63,7 @@ export class Joins {
 
   private async admit(card: NodeCard, state: SystemState): Promise<void> {
     for (const other of state.nodes.values()) {
-      if (other.name !== card.name) continue;
+      if (other.name !== card.name || state.leaving.has(other.node)) continue;
       // A new directory takes the place of a dead member of the same name, never of a live one.
       const alive = other.node === this.node.nodeId || this.node.links.isConnected(other.node);
       if (alive)
@@ -72,7 +72,7 @@ export class Joins {
           `A live member at ${other.address} has the name "${card.name}". Choose another name, or remove that member first.`,
         );
       this.node.platform.probe?.("dead-member-replaced");
-      await this.propose({ kind: "remove-node", node: other.node });
+      await this.propose({ kind: "leave-node", node: other.node });
     }
     await this.propose({ kind: "register-node", ...card });
   }

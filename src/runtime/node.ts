@@ -303,7 +303,11 @@ export class UnumNode {
 
   /** The cluster has given this node up: its id never returns. */
   private removed(): void {
-    if (this.isStopping || this.controller.dropped()) return;
+    if (!this.isStopping && !this.controller.dropped()) this.depart();
+  }
+
+  /** Writes down that it is no member any more, and stops. */
+  depart(): void {
     const stop = (): void => this.fatal(removedError());
     // What could not be written down will be said again by any member.
     this.identity.update({ removed: true }).then(stop, stop);

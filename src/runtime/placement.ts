@@ -1,10 +1,13 @@
 import { UnumError, defaultGroup, defaultKeyspaceName, systemGroup } from "../base/index.ts";
-import type { GroupId, NodeId } from "../base/index.ts";
+import type { GroupId, NodeId, ReplicaId } from "../base/index.ts";
 import { decodeReply, noEnvelope, systemCommandBytes } from "../machine/index.ts";
 import type { SystemCommand, SystemGroup, SystemNode, SystemState } from "../machine/index.ts";
+import { removalPending } from "./departures.ts";
 import type { UnumNode } from "./node.ts";
 
 const proposeMs = 5_000;
+/** How often whoever waits for a removal looks whether it is done. */
+const lookMs = 20;
 
 /** Decides which node holds which replica. Runs on the system group's leader, one decision at a time. */
 export class Placement {
@@ -12,6 +15,8 @@ export class Placement {
   private busy = false;
   private announcing = false;
   private readonly deadSince = new Map<NodeId, number>();
+  /** Releases under way, as "group/replica". */
+  private readonly releasing = new Set<string>();
 
   constructor(node: UnumNode) {
     this.node = node;
@@ -69,12 +74,19 @@ export class Placement {
   private growGroup(state: SystemState): SystemCommand | undefined {
     for (const group of state.groups.values()) {
       if (group.group === systemGroup) continue;
+      const missing = missingCopies(state, group);
+      if (missing <= 0) continue;
       const holders = group.replicas.map((replica) => replica.node);
-      if (holders.length >= group.wanted) continue;
-      const more = this.choose(state, group.wanted - holders.length, holders);
+      const more = this.choose(state, missing, holders);
       if (more.length > 0) return { kind: "set-replicas", group: group.group, version: group.version, nodes: [...holders, ...more] };
     }
     return undefined;
+  }
+
+  /** Whether the group has fewer copies than wanted, those on leaving members aside, and a live node could hold one more. */
+  canGrow(state: SystemState, group: SystemGroup): boolean {
+    const holders = group.replicas.map((replica) => replica.node);
+    return missingCopies(state, group) > 0 && this.choose(state, 1, holders).length > 0;
   }
 
   private replaceDeadEphemeral(state: SystemState): SystemCommand | undefined {
@@ -86,7 +98,8 @@ export class Placement {
       }
       const since = this.deadSince.get(member.node) ?? now;
       this.deadSince.set(member.node, since);
-      if (member.ephemeral && now - since > this.node.options.removeDeadAfterMs) return { kind: "remove-node", node: member.node };
+      if (member.ephemeral && !state.leaving.has(member.node) && now - since > this.node.options.removeDeadAfterMs)
+        return { kind: "leave-node", node: member.node };
     }
     return undefined;
   }
@@ -101,7 +114,10 @@ export class Placement {
       zones.set(zone, (zones.get(zone) ?? 0) + 1);
     }
     const candidates = [...state.nodes.values()].filter(
-      (member) => !taken.includes(member.node) && (member.node === this.node.nodeId || this.node.links.isConnected(member.node)),
+      (member) =>
+        !taken.includes(member.node) &&
+        !state.leaving.has(member.node) &&
+        (member.node === this.node.nodeId || this.node.links.isConnected(member.node)),
     );
     const chosen: NodeId[] = [];
     while (chosen.length < count && candidates.length > 0) {
@@ -163,7 +179,37 @@ export class Placement {
     return group;
   }
 
-  async removeNode(id: NodeId, timeoutMs: number): Promise<void> {
-    await this.propose({ kind: "remove-node", node: id }, timeoutMs);
+  /** A group's leader says that the group does without the replica. */
+  release(group: GroupId, replica: ReplicaId): void {
+    const key = `${group}/${replica}`;
+    if (this.releasing.has(key)) return;
+    this.releasing.add(key);
+    this.node.platform.probe?.("leaving-replica-released");
+    this.propose({ kind: "release-replica", group, replica })
+      .catch((error: unknown) => {
+        this.node.platform.logger.debug("that a group does without a replica was not recorded yet", {
+          group,
+          replica,
+          error: String(error),
+        });
+      })
+      .finally(() => this.releasing.delete(key));
   }
+
+  /** Fulfils when the member is gone; rejects with REMOVAL_PENDING when a group still needs it then. */
+  async removeNode(id: NodeId, timeoutMs: number): Promise<void> {
+    const { clock } = this.node.platform;
+    const deadline = clock.now() + timeoutMs;
+    await this.propose({ kind: "leave-node", node: id }, timeoutMs);
+    while (this.node.directory?.state?.nodes.has(id) !== false) {
+      if (clock.now() >= deadline || this.node.isStopping) throw removalPending(this.node.directory?.state, id);
+      await new Promise<void>((resolve) => void clock.after(lookMs, resolve));
+    }
+  }
+}
+
+/** How many copies a group lacks once its leaving members are gone. */
+function missingCopies(state: SystemState, group: SystemGroup): number {
+  if (group.group === systemGroup) return 0;
+  return group.wanted - group.replicas.filter(({ node }) => !state.leaving.has(node)).length;
 }

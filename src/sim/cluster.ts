@@ -38,7 +38,7 @@ export interface Member {
   build: number;
   /** It was told that it is removed: it never starts again. */
   removed: boolean;
-  /** Its removal was asked for: from then on it may be told so at any moment, and is of no use to a quorum. */
+  /** Its removal was asked for: it goes once every group can do without it. */
   leaving: boolean;
   /** Somebody damaged or replaced its disk: it may say so and stop. */
   damaged: boolean;
@@ -386,7 +386,7 @@ export class Cluster {
 
   /**
    * Every member runs and every group has at least three voters, none of them on its way out, and counts only members:
-   * earlier changes are done with. Removing one before that may take a group's majority away, and is not asked of the cluster.
+   * earlier changes are done with.
    */
   isSettled(): boolean {
     const live = this.live();

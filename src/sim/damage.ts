@@ -20,8 +20,11 @@ interface Wound {
   readonly replicas: readonly string[];
   /** Of the host, when it happened. */
   readonly life: number;
+  readonly atMs: number;
 }
 
+/** After so long a leader knows that a replica does not answer, or is suspect. */
+const noticedMs = 3_000;
 const sectorBytes = 512;
 const newestSites = 4;
 
@@ -45,9 +48,13 @@ export class Damage {
     return !this.kept || this.leavesQuorums(member);
   }
 
-  /** Whether the others are a quorum without `member`, which is about to be removed. */
-  mayLeave(member: Member): boolean {
-    return this.leavesQuorums(member);
+  /**
+   * Whether members may be asked to leave now. Not right after damage: a leader that has not noticed it yet might make the damaged copy
+   * a voter in the place of one that leaves, and nobody can know better.
+   */
+  mayLeave(): boolean {
+    const { nowMs } = this.cluster.world.scheduler;
+    return [...this.wounds.keys()].every((member) => this.open(member).every(({ atMs }) => nowMs - atMs > noticedMs));
   }
 
   /** Flips bits of a disk whose machine lost its power, so that all that stands there is durable. True: something was hit. */
@@ -91,7 +98,8 @@ export class Damage {
     });
     member.damaged = true;
     const list = this.wounds.get(member) ?? [];
-    list.push({ files, replicas: [...member.owned], life: member.machine.host.life });
+    const { nowMs } = this.cluster.world.scheduler;
+    list.push({ files, replicas: [...member.owned], life: member.machine.host.life, atMs: nowMs });
     this.wounds.set(member, list);
   }
 
@@ -128,13 +136,15 @@ export class Damage {
 
   private leavesQuorums(hit: Member): boolean {
     const wounded = new Set([hit, ...[...this.wounds.keys()].filter((member) => this.open(member).length > 0)]);
+    // While voters are changing, any two copies may be a majority of the next ones.
+    if (wounded.size > 1 && [...this.cluster.members.values()].some((member) => member.leaving && !member.removed)) return false;
     return this.cluster.groups().every((group) => {
       const configuration = this.cluster.configuration(group);
       if (configuration === undefined) return false;
       return [configuration.voters, configuration.outgoing].every((voters) => {
         const whole = voters.filter((id) => {
           const owner = this.cluster.owner(group, id);
-          return owner !== undefined && !owner.removed && !owner.leaving && !wounded.has(owner);
+          return owner !== undefined && !owner.removed && !wounded.has(owner);
         });
         return voters.length === 0 || whole.length > voters.length / 2;
       });

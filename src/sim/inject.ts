@@ -12,6 +12,8 @@ import type { Plan } from "./nemesis.ts";
 /** A network as good as it gets, to return to after a lossy time. */
 const lossless = { lossPpm: 0, duplicatePpm: 0, reorderPpm: 0 } as const;
 const adminTimeoutMs = 5_000;
+/** So many members stay: with fewer a group has fewer copies than the budget of damage counts on. */
+const leftMin = 3;
 /** How long an operator takes. */
 const replaceUs = 1_000_000;
 
@@ -26,7 +28,6 @@ export class Injector {
   private readonly latencyUsMax: number;
   private readonly damage: Damage;
   private healed = false;
-  private removing = false;
   /** Faults that hit somebody, by kind. */
   readonly hits = new Map<string, number>();
 
@@ -227,14 +228,10 @@ export class Injector {
   }
 
   private remove(target: Member): void {
-    if (this.removing || this.cluster.live().length <= 3 || !this.cluster.isSettled() || !this.damage.mayLeave(target)) return;
-    this.removing = true;
+    // Whoever else is away or damaged: the cluster itself waits until it can do without the member.
+    if (this.cluster.live().filter((member) => !member.leaving).length <= leftMin || !this.damage.mayLeave()) return;
     target.leaving = true;
-    this.ask(`remove ${target.name}`, () =>
-      this.admin.removeMember(target.name, { timeout: adminTimeoutMs }).finally(() => {
-        this.removing = false;
-      }),
-    );
+    this.ask(`remove ${target.name}`, () => this.admin.removeMember(target.name, { timeout: adminTimeoutMs }));
   }
 
   /** A request that may fail like any other: what matters is that it breaks nothing. */

@@ -15,7 +15,7 @@ import { Judge } from "./judge.ts";
 import { drawPlan } from "./nemesis.ts";
 import type { Narrowing, Plan } from "./nemesis.ts";
 import { SimulationStuck } from "./scheduler.ts";
-import { whoWaits } from "./waiting.ts";
+import { departing, whoWaits } from "./waiting.ts";
 import { Witness } from "./witness.ts";
 import { listen } from "./wiretap.ts";
 import { Load, drawLoad } from "./workloads/index.ts";
@@ -284,7 +284,7 @@ class Run {
     load.stop();
     await this.demand("all calls have ended", () => load.isIdle, settleMsMax);
     if (this.stopped) load.abandonWatches();
-    await this.demand("all replicas are equal", () => this.converged(), healMsMax);
+    await this.demand("all replicas are equal, and who was to leave has left", () => this.converged(), healMsMax);
   }
 
   /** Beyond the budget of damage groups may stop, for good, if they say so. They get the same time to come back first. */
@@ -351,7 +351,7 @@ class Run {
       const last = Math.max(...replicas.map(({ replica }) => replica.status().lastIndex));
       if (replicas.some(({ member, replica }) => !member.removed && replica.applied !== last)) return false;
     }
-    return true;
+    return this.plan.budget !== "kept" || departing(this.cluster).length === 0;
   }
 
   private clientHost(machine: SimMachine): ClientHost {

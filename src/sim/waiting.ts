@@ -3,7 +3,25 @@ import type { Cluster, Member } from "./cluster.ts";
 
 /** Who waits for what, in sentences: what to read when a cluster does not come back. */
 export function whoWaits(cluster: Cluster): string[] {
-  return [...[...cluster.members.values()].flatMap(describeAbsence), ...cluster.groups().flatMap((group) => ofGroup(cluster, group))];
+  const leaving = departing(cluster).map(({ groups, name }) => `${name} waits to leave until ${groups.join(", ")} can do without it`);
+  return [
+    ...[...cluster.members.values()].flatMap(describeAbsence),
+    ...leaving,
+    ...cluster.groups().flatMap((group) => ofGroup(cluster, group)),
+  ];
+}
+
+/** Nodes that leave, by what some node knows, each with the groups that still count on it. */
+export function departing(cluster: Cluster): { readonly name: string; readonly groups: readonly string[] }[] {
+  const found = new Map<string, { readonly name: string; readonly groups: readonly string[] }>();
+  for (const { node } of cluster.live()) {
+    const state = node?.directory?.state;
+    for (const id of state?.leaving ?? []) {
+      const held = [...(state?.groups.values() ?? [])].filter(({ replicas }) => replicas.some((replica) => replica.node === id));
+      found.set(id, { name: state?.nodes.get(id)?.name ?? id, groups: held.map(({ name }) => name) });
+    }
+  }
+  return [...found.values()];
 }
 
 function describeAbsence(member: Member): string[] {

@@ -57,6 +57,8 @@ export interface MemberStatus {
   readonly state: MemberState;
   /** For how long the node asked has not heard of it, at most since that node knows it; null while it answers. */
   readonly downMs: number | null;
+  /** On its way out: it goes as soon as no group counts on it any more. */
+  readonly leaving: boolean;
   readonly ephemeral: boolean;
   readonly featureLevel: number;
   /** What it says of itself; null when it could not be asked in time. */

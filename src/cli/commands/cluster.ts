@@ -113,13 +113,18 @@ function statusRow(report: ClusterStatus, member: MemberStatus): Cell[] {
 
 /** What a member is in the default keyspace, or why it is nothing. */
 function memberRole(report: ClusterStatus, member: MemberStatus): Cell {
-  if (member.state !== "up")
-    return { text: member.downMs === null ? member.state : `${member.state} ${formatMs(wholeSeconds(member.downMs))}`, colour: "red" };
+  if (member.state !== "up") return { text: memberState(member), colour: "red" };
   const group = report.groups.find((item) => item.group === 1) ?? report.groups[0];
   if (group?.leader === member.node) return { text: "leader", colour: "green" };
   if (group?.voters.includes(member.node) === true) return { text: "follower" };
   if (group?.learners.includes(member.node) === true) return { text: "learner" };
   return { text: "-" };
+}
+
+/** "up", "down 4 s", "up, leaving" */
+function memberState({ downMs, leaving, state }: MemberStatus): string {
+  const since = downMs === null ? state : `${state} ${formatMs(wholeSeconds(downMs))}`;
+  return leaving ? `${since}, leaving` : since;
 }
 
 const wholeSeconds = (ms: number): number => (ms < 1000 ? ms : Math.floor(ms / 1000) * 1000);
@@ -144,7 +149,7 @@ async function listMembers(context: CliContext, flags: StatusFlags): Promise<Exi
         { text: member.address },
         { text: member.zone === "" ? "-" : member.zone },
         { text: member.role },
-        { text: member.downMs === null ? member.state : `${member.state} ${formatMs(wholeSeconds(member.downMs))}` },
+        { text: memberState(member) },
       ]);
       for (const line of renderTable(memberColumns, rows)) context.stdout.write(`${line}\n`);
     }

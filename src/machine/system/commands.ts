@@ -13,6 +13,8 @@ export const SystemKind = {
   removeNode: Kind.systemFirst + 3,
   createKeyspace: Kind.systemFirst + 4,
   setReplicas: Kind.systemFirst + 5,
+  leaveNode: Kind.systemFirst + 6,
+  releaseReplica: Kind.systemFirst + 7,
 } as const;
 
 /** The bytes of one command, the caller's own. */
@@ -48,6 +50,12 @@ function writeCommand(writer: Writer, command: SystemCommand): void {
     case "set-replicas":
       writer.u8(SystemKind.setReplicas).u32(command.group).u64(command.version);
       return writeList(writer, command.nodes, (node) => writer.text(node));
+    case "leave-node":
+      writer.u8(SystemKind.leaveNode).text(command.node);
+      return;
+    case "release-replica":
+      writer.u8(SystemKind.releaseReplica).u32(command.group).u32(command.replica);
+      return;
     default:
       return unreachable(command);
   }
@@ -116,6 +124,10 @@ function readCommand(reader: Reader, kind: number): SystemCommand {
         version: reader.u64(),
         nodes: readList(reader, () => reader.text() as NodeId),
       };
+    case SystemKind.leaveNode:
+      return { kind: "leave-node", node: reader.text() as NodeId };
+    case SystemKind.releaseReplica:
+      return { kind: "release-replica", group: reader.u32() as GroupId, replica: reader.u32() as ReplicaId };
     default:
       throw new UpgradeRequired(`system command ${kind}`);
   }

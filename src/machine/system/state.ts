@@ -16,6 +16,7 @@ export class MutableSystemState implements SystemState {
   cluster: ClusterId | "" = "";
   featureLevel = 1;
   readonly nodes = new Map<NodeId, SystemNode>();
+  readonly leaving = new Set<NodeId>();
   readonly removed = new Set<NodeId>();
   readonly groups = new Map<GroupId, SystemGroup>();
   readonly keyspaces = new Map<string, GroupId>();
@@ -36,6 +37,10 @@ export class MutableSystemState implements SystemState {
         return this.createKeyspace(command);
       case "set-replicas":
         return this.setReplicas(command);
+      case "leave-node":
+        return this.leave(command);
+      case "release-replica":
+        return this.release(command);
       default:
         return unreachable(command);
     }
@@ -69,7 +74,7 @@ export class MutableSystemState implements SystemState {
 
   private nameTaken(node: SystemNode): Refusal | undefined {
     for (const other of this.nodes.values()) {
-      if (other.name === node.name && other.node !== node.node)
+      if (other.name === node.name && other.node !== node.node && !this.leaving.has(other.node))
         return refusal("NAME_IN_USE", `node ${other.node} at ${other.address} has the name "${node.name}"`);
     }
     return undefined;
@@ -115,7 +120,8 @@ export class MutableSystemState implements SystemState {
     const known = this.nodes.get(node.node);
     if (known === undefined) return refusal("MEMBER_NOT_FOUND", `node ${node.node} is no member`);
     if (known.incarnation !== node.incarnation) return refusal("NAME_IN_USE", `node ${node.node} belongs to another data directory`);
-    const taken = this.nameTaken(node) ?? this.lacksFeatures(node);
+    // Whoever is leaving has no claim to a name, and disputes nobody's.
+    const taken = (this.leaving.has(node.node) ? undefined : this.nameTaken(node)) ?? this.lacksFeatures(node);
     if (taken !== undefined) return taken;
     this.nodes.set(node.node, node);
     this.raiseFeatureLevel();
@@ -125,9 +131,8 @@ export class MutableSystemState implements SystemState {
 
   private remove(command: Of<"remove-node">): Refusal | undefined {
     if (this.removed.has(command.node)) return undefined;
-    if (!this.nodes.delete(command.node)) return refusal("MEMBER_NOT_FOUND", `node ${command.node} is no member`);
-    this.removed.add(command.node);
-    this.raiseFeatureLevel();
+    if (!this.nodes.has(command.node)) return refusal("MEMBER_NOT_FOUND", `node ${command.node} is no member`);
+    this.forget(command.node);
     for (const group of [...this.groups.values()]) {
       const nodes = group.replicas.map((replica) => replica.node);
       if (nodes.includes(command.node))
@@ -138,6 +143,42 @@ export class MutableSystemState implements SystemState {
     }
     this.version++;
     return undefined;
+  }
+
+  private forget(node: NodeId): void {
+    this.nodes.delete(node);
+    this.leaving.delete(node);
+    this.removed.add(node);
+    this.raiseFeatureLevel();
+  }
+
+  private leave({ node }: Of<"leave-node">): Refusal | undefined {
+    if (this.removed.has(node) || this.leaving.has(node)) return undefined;
+    if (!this.nodes.has(node)) return refusal("MEMBER_NOT_FOUND", `node ${node} is no member`);
+    if (this.nodes.size - this.leaving.size <= 1) return refusal("INVALID_ARGUMENT", "the last member cannot leave its cluster");
+    this.leaving.add(node);
+    this.forgetIfGone(node);
+    this.version++;
+    return undefined;
+  }
+
+  private release(command: Of<"release-replica">): Refusal | undefined {
+    const group = this.groups.get(command.group);
+    const released = group?.replicas.find(({ replica }) => replica === command.replica);
+    if (group === undefined || released === undefined) return undefined;
+    if (!this.leaving.has(released.node)) return refusal("CONFLICT", `node ${released.node} is not leaving`);
+    this.replaceReplicas(
+      group,
+      group.replicas.map(({ node }) => node).filter((node) => node !== released.node),
+    );
+    this.version++;
+    return undefined;
+  }
+
+  private forgetIfGone(node: NodeId): void {
+    if (!this.leaving.has(node)) return;
+    for (const group of this.groups.values()) if (group.replicas.some((replica) => replica.node === node)) return;
+    this.forget(node);
   }
 
   private createKeyspace(command: Of<"create-keyspace">): Refusal | undefined {
@@ -175,7 +216,8 @@ export class MutableSystemState implements SystemState {
     if (group === undefined) return refusal("NOT_FOUND", `there is no group ${command.group}`);
     if (group.version !== command.version)
       return refusal("CONFLICT", `group ${command.group} is at version ${group.version}, not ${command.version}`);
-    const strange = this.cannotHold(command.nodes);
+    const holders = new Set(group.replicas.map(({ node }) => node));
+    const strange = this.cannotHold(command.nodes, holders);
     if (strange !== undefined) return strange;
     if (command.nodes.length === 0) return refusal("INVALID_ARGUMENT", "a group keeps at least one replica");
     this.replaceReplicas(group, command.nodes);
@@ -183,9 +225,11 @@ export class MutableSystemState implements SystemState {
     return undefined;
   }
 
-  private cannotHold(nodes: readonly NodeId[]): Refusal | undefined {
+  private cannotHold(nodes: readonly NodeId[], holders: ReadonlySet<NodeId> = new Set()): Refusal | undefined {
     const stranger = nodes.find((node) => !this.nodes.has(node));
     if (stranger !== undefined) return refusal("MEMBER_NOT_FOUND", `node ${stranger} is no member`);
+    const goer = nodes.find((node) => this.leaving.has(node) && !holders.has(node));
+    if (goer !== undefined) return refusal("MEMBER_NOT_FOUND", `node ${goer} is leaving`);
     return new Set(nodes).size === nodes.length ? undefined : refusal("INVALID_ARGUMENT", "a node holds one replica of a group");
   }
 
@@ -197,6 +241,7 @@ export class MutableSystemState implements SystemState {
     );
     replicas.sort(byReplica);
     this.groups.set(group.group, { ...group, replicas, nextReplica, version: group.version + 1 });
+    for (const { node } of group.replicas) this.forgetIfGone(node);
   }
 
   private sortedGroups(): SystemGroup[] {
@@ -228,6 +273,8 @@ export class MutableSystemState implements SystemState {
       writeList(writer, group.initialVoters, (id) => writer.u32(id));
       writeList(writer, group.replicas, ({ replica, node }) => writer.u32(replica).text(node));
     });
+    // Nothing stands here for nobody, as in states that were written before members could be leaving.
+    if (this.leaving.size > 0) writeList(writer, [...this.leaving].sort(byText), (node) => writer.text(node));
     return writer.take();
   }
 
@@ -243,7 +290,12 @@ export class MutableSystemState implements SystemState {
       this.groups.set(group.group, group);
       if (group.kind === "keyspace") this.keyspaces.set(group.name, group.group);
     }
+    if (reader.remaining > 0) for (const node of readList(reader, () => reader.text() as NodeId)) this.leaving.add(node);
   }
+}
+
+function byText(a: string, b: string): number {
+  return a < b ? -1 : 1;
 }
 
 function byReplica(a: SystemReplica, b: SystemReplica): number {

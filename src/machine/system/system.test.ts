@@ -49,6 +49,12 @@ const makers: Readonly<Record<string, (command: GoldenCommand) => SystemCommand>
   register: (command) => ({ kind: "register-node", ...nodeOf(command) }),
   update: (command) => ({ kind: "update-node", ...nodeOf(command) }),
   remove: (command) => ({ kind: "remove-node", node: idOf(command.word(0, "a node")) }),
+  leave: (command) => ({ kind: "leave-node", node: idOf(command.word(0, "a node")) }),
+  release: (command) => ({
+    kind: "release-replica",
+    group: Number(command.word(0, "a group")) as GroupId,
+    replica: Number(command.word(1, "a replica")) as ReplicaId,
+  }),
   create: (command) => ({
     kind: "create-keyspace",
     name: command.word(0, "a name"),
@@ -94,8 +100,9 @@ class SystemScript {
       const replicas = group.replicas.map(({ replica, node }) => `${replica}@${node}`).join(" ");
       return `  ${group.group} ${group.name}: ${replicas}; first voters ${group.initialVoters.join(" ")}; next ${group.nextReplica}, version ${group.version}`;
     });
+    const leaving = state.leaving.size === 0 ? "" : `; leaving (${[...state.leaving].join(", ")})`;
     return [
-      `cluster ${state.cluster} version ${state.version} level ${state.featureLevel}: ${nodes.join(", ")}; removed (${[...state.removed].join(", ")})`,
+      `cluster ${state.cluster} version ${state.version} level ${state.featureLevel}: ${nodes.join(", ")}; removed (${[...state.removed].join(", ")})${leaving}`,
       ...groups,
     ].join("\n");
   }
@@ -127,7 +134,12 @@ describe("the system machine", () => {
       case 2:
         return { kind: "update-node", ...node, address: `${name}:${prng.below(9)}` };
       case 3:
-        return prng.chance(1, 3) ? { kind: "remove-node", node: idOf(name) } : { kind: "register-node", ...node };
+        return prng.pick<SystemCommand>([
+          { kind: "remove-node", node: idOf(name) },
+          { kind: "leave-node", node: idOf(name) },
+          { kind: "release-replica", group: prng.below(4) as GroupId, replica: prng.between(1, 5) as ReplicaId },
+          { kind: "register-node", ...node },
+        ]);
       case 4:
         return { kind: "create-keyspace", name: prng.pick(["x", "y", "z"]), wanted: 3, nodes: some() };
       default:
@@ -147,6 +159,10 @@ describe("the system machine", () => {
         const removed = new Set(machine.state.removed);
         expect(twin.apply(bytes, meta)).toEqual(machine.apply(bytes, meta));
         expect(twin.hash()).toBe(machine.hash());
+        for (const node of machine.state.leaving) {
+          const holds = [...machine.state.groups.values()].some(({ replicas }) => replicas.some((replica) => replica.node === node));
+          expect(machine.state.nodes.has(node) && holds, `seed ${seed}: ${node} is leaving for ever`).toBe(true);
+        }
         for (const node of removed) expect(machine.state.nodes.has(node), `seed ${seed}`).toBe(false);
         for (const group of machine.state.groups.values()) {
           for (const { replica, node } of group.replicas) {

@@ -41,6 +41,8 @@ export interface SystemState {
   readonly cluster: ClusterId | "";
   readonly featureLevel: number;
   readonly nodes: ReadonlyMap<NodeId, SystemNode>;
+  /** Members on their way out: they keep their replicas until each group does without, hold nothing new, and their names are free. */
+  readonly leaving: ReadonlySet<NodeId>;
   /** Their ids never return. */
   readonly removed: ReadonlySet<NodeId>;
   readonly groups: ReadonlyMap<GroupId, SystemGroup>;
@@ -60,8 +62,18 @@ export type SystemCommand =
   | ({ readonly kind: "register-node" } & SystemNode)
   /** The same directory under a new name, address, zone or feature level. MEMBER_NOT_FOUND, NAME_IN_USE. */
   | ({ readonly kind: "update-node" } & SystemNode)
-  /** Gives a member and all its replicas up. Repeated, it changes nothing. MEMBER_NOT_FOUND for a node that never was. */
+  /**
+   * Gives a member and all its replicas up at once, whoever still counts on them. Nothing proposes it any more: logs may have it.
+   * Repeated, it changes nothing. MEMBER_NOT_FOUND for a node that never was.
+   */
   | { readonly kind: "remove-node"; readonly node: NodeId }
+  /** The member shall go, once no group holds it any more. Repeated, it changes nothing. MEMBER_NOT_FOUND, INVALID_ARGUMENT for the last one. */
+  | { readonly kind: "leave-node"; readonly node: NodeId }
+  /**
+   * A group's leader: its committed configuration does without this replica of a leaving member. With its last replica the member is
+   * removed. Repeated, it changes nothing. CONFLICT when the member is not leaving.
+   */
+  | { readonly kind: "release-replica"; readonly group: GroupId; readonly replica: ReplicaId }
   /** A keyspace with first replicas on the nodes named, all of them voters. Repeated, it changes nothing. */
   | { readonly kind: "create-keyspace"; readonly name: string; readonly wanted: number; readonly nodes: readonly NodeId[] }
   /** The nodes that shall hold the group. CONFLICT when its version is another one. */

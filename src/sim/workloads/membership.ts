@@ -66,7 +66,8 @@ class Membership implements Workload {
       if (known === undefined) this.names.set(id, name);
       else if (known !== name) this.found.push(`${client.name} was told that member ${id} is ${name}, and it was ${known}`);
     }
-    const names = members.map(({ name }) => name);
+    // Who leaves has no claim to its name any more.
+    const names = members.filter(({ leaving }) => !leaving).map(({ name }) => name);
     if (new Set(names).size < names.length) this.found.push(`${client.name} was told of two members of one name: ${names.join(", ")}`);
   }
 
