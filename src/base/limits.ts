@@ -79,7 +79,7 @@ export const limits = {
   leaseSecondsMin: 2,
   /** The longest lease, as etcd's. Longer: INVALID_ARGUMENT. */
   leaseSecondsMax: 9_000_000_000,
-  /** A snapshot is due when the log since the last one exceeds max(this, its size). */
+  /** A snapshot is due when the log since the last one exceeds max(this, half its size), or a sixteenth of that when nothing happens for 5 s. */
   snapshotLogBytes: 64 * MiB,
   /** A snapshot is written in steps of this size, each synced before the next, so that it never stalls the WAL. */
   snapshotStepBytes: 4 * MiB,

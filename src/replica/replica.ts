@@ -146,6 +146,7 @@ export class Replica {
     if (this.failure !== undefined) return;
     this.raft.isReluctant = this.isReluctant;
     this.raft.tick(number);
+    this.snapshots.tick();
     const checkpoint = this.check.tick();
     if (checkpoint !== undefined) this.proposals.add(checkpoint, undefined, this.host.clock.wall());
     if (this.isServing && this.check.corrupt === undefined)

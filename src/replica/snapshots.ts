@@ -47,6 +47,11 @@ export function installSnapshot(
 const retryMs = 5_000;
 /** What a snapshot takes from the machine at once: a millisecond or two of work. */
 const chunkBytes = 64 * 1024;
+/** A log that grows by less than `quietBytes` in this time is quiet: a snapshot now disturbs nobody, and spares the next start the replay. */
+const quietMs = 5_000;
+const quietBytes = 64 * 1024;
+/** What must have gathered since the last snapshot, as a part of what makes one due under load, for a quiet moment to be used. */
+const quietShare = 1 / 16;
 /** Entries behind a snapshot that are kept for followers that lag; each is a turn's batch. */
 const tailEntriesMax = 2_000;
 
@@ -65,6 +70,9 @@ export class Snapshots {
   private saving = false;
   /** After a failure, on a full disk say: not with every entry that is applied. */
   private retryAtMs = Number.NEGATIVE_INFINITY;
+  /** Since when the log has grown by less than `quietBytes`, and how long it was then. */
+  private quietSinceMs = Number.NEGATIVE_INFINITY;
+  private quietFromBytes = Number.NEGATIVE_INFINITY;
   private readonly cancel = { aborted: false };
   /** Followers that wait for a snapshot, with the index that it must reach at least. */
   private readonly wanted = new Map<ReplicaId, number>();
@@ -77,12 +85,26 @@ export class Snapshots {
     this.host = host;
   }
 
+  /** The log since the last snapshot that makes the next one due: a start replays no more than half of what it loads. */
+  private get dueBytes(): number {
+    return Math.max(this.logBytes, (this.replica.log.snapshot?.bytes ?? 0) / 2);
+  }
+
   /** Takes a snapshot when the log since the last one has grown past its limit. */
   maybe(): void {
-    if (this.replica.check.isDiscarded) return;
-    const last = this.replica.log.snapshot?.bytes ?? 0;
-    if (this.replica.log.bytesSinceSnapshot <= Math.max(this.logBytes, last)) return;
+    if (this.replica.check.isDiscarded || this.replica.log.bytesSinceSnapshot <= this.dueBytes) return;
     if (this.host.clock.now() >= this.retryAtMs) void this.save();
+  }
+
+  /** Takes one in a quiet moment, too, when it is worth it. */
+  tick(): void {
+    const bytes = this.replica.log.bytesSinceSnapshot;
+    if (bytes <= this.dueBytes * quietShare) return;
+    const now = this.host.clock.now();
+    if (bytes < this.quietFromBytes || bytes - this.quietFromBytes > quietBytes) {
+      this.quietFromBytes = bytes;
+      this.quietSinceMs = now;
+    } else if (now - this.quietSinceMs >= quietMs && now >= this.retryAtMs) void this.save();
   }
 
   send(to: ReplicaId, minIndex: number): void {

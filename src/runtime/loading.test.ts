@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { text } from "../api/index.ts";
-import { defaultGroup } from "../base/index.ts";
+import { defaultGroup, defined } from "../base/index.ts";
 import type { Replica } from "../replica/index.ts";
+import type { GroupLog } from "../storage/index.ts";
 import { NodeWorld } from "./world.golden.ts";
 
 const names = ["a", "b", "c"];
@@ -62,5 +63,26 @@ describe("a start with a large state", () => {
     for (const name of ["b", "c"]) if (replicaOf(nodes, name)?.isLeader === true) replicaOf(nodes, name)?.handOver();
     await nodes.until(() => loading?.isReadable === true || loading?.isLeader === true);
     expect(loading?.isReadable).toBe(true);
+  });
+
+  it("replays no log that a quiet moment could have spared it", async () => {
+    const nodes = new NodeWorld("quiet snapshot");
+    nodes.place("a", { seeds: ["a:7400"], expect: 1, snapshotLogBytes: 4 * MiB });
+    await nodes.start("a");
+    const kv = nodes.handle(["a"], { from: "writer" }).kv.with(text);
+    for (let i = 0; i < 100; i++) await nodes.settle(kv.put(`key${i}`, "x".repeat(4_000)));
+    const log = (): GroupLog => defined(replicaOf(nodes, "a"), "the replica").log;
+    expect(log().snapshot).toBeUndefined();
+    expect(log().bytesSinceSnapshot).toBeGreaterThan(400_000);
+    await nodes.until(() => log().snapshot !== undefined);
+    expect(log().bytesSinceSnapshot).toBeLessThan(1_000);
+    const taken = log().snapshot?.meta.index;
+    for (let i = 0; i < 5; i++) await nodes.settle(kv.put("small", `${i}`));
+    const revision = (await nodes.settle(kv.get("small")))?.revision ?? 0;
+    await nodes.run(20_000);
+    expect(log().snapshot?.meta.index).toBe(taken);
+    nodes.crash("a");
+    await nodes.start("a");
+    expect((await nodes.settle(nodes.handle(["a"], { from: "reader" }).kv.with(text).get("small")))?.revision).toBe(revision);
   });
 });
