@@ -27,6 +27,11 @@ export const limits = {
   uncommittedBytesMax: 64 * MiB,
   /** Bytes of log kept in memory per group for followers that lag a little; older entries are read from disk. */
   logCacheBytesMax: 16 * MiB,
+  /**
+   * Bytes of committed entries per group that wait in memory to be applied, while a state is being loaded or replaced or applying is slow.
+   * Beyond it the rest stays in the log and is read from there.
+   */
+  applyWaitBytesMax: 16 * MiB,
   /** Requests in flight per connection. More: OVERLOADED. */
   connectionRequestsMax: 16_384,
   /** Bytes of requests in flight per connection. More: OVERLOADED. */

@@ -63,6 +63,8 @@ export class Core {
   electionTimeout = 0;
   /** It should not lead: it campaigns later than the others do. */
   isReluctant = false;
+  /** What was handed out and waits to be applied is enough: nothing more is handed out. */
+  holdsCommitted = false;
   readonly votes = new Map<ReplicaId, boolean>();
   /** The write that makes a candidate's own vote durable; 0: not given out yet. */
   ownVoteNumber = 0;

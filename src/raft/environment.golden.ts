@@ -54,6 +54,11 @@ export class Environment {
       this.act(c, (node) => {
         node.raft.isReluctant = !c.has("no-more");
       }),
+    hold: (c) =>
+      this.act(c, (node) => {
+        node.raft.holdsCommitted = !c.has("no-more");
+      }),
+    skip: (c) => this.act(c, (node) => node.raft.skipped(c.number("to", 0))),
     "leader-lost": (c) => this.act(c, (node) => node.raft.leaderLost(id(c.number("leader", 0)))),
     "leader-back": (c) => this.act(c, (node) => node.raft.leaderBack(id(c.number("leader", 0)))),
     "process-ready": (c) => this.act(c, (node) => this.process(node, !c.has("no-apply"))),

@@ -18,7 +18,7 @@ import { becomeTrusted, handleAppend, handleCommit, handleHeartbeat, handleSnaps
 import { changeConfiguration } from "./membership.ts";
 import { propose } from "./proposals.ts";
 import { readIndex } from "./reads.ts";
-import { failOwnFetch, hasReady, supplyOwn, takeReady } from "./ready.ts";
+import { committedEnd, failOwnFetch, hasReady, skipCommitted, supplyOwn, takeReady } from "./ready.ts";
 import { commitWhatAQuorumHas, handleAppendResponse, handleHeartbeatResponse } from "./replication.ts";
 import { becomeFollower, countOwnVote, stepDown } from "./roles.ts";
 import { failFetch, snapshotFailed, snapshotSent, supplyFollower } from "./sending.ts";
@@ -265,6 +265,24 @@ export class Raft {
     if (index <= core.applied) return;
     core.applied = index;
     core.log.evict(index);
+  }
+
+  /** Everything up to here is committed, and durable on this replica: it may be handed out. */
+  get durableCommit(): number {
+    return committedEnd(this.core);
+  }
+
+  /**
+   * While true no more committed entries are handed out, since those that wait to be applied take memory enough. The durable ones leave
+   * the memory here beyond its limit, too, and are fetched once they are wanted.
+   */
+  set holdsCommitted(holdsCommitted: boolean) {
+    this.core.holdsCommitted = holdsCommitted;
+  }
+
+  /** The machine was replaced by one that covers everything up to `index`, at most `durableCommit`: what was not handed out of that need not be. */
+  skipped(index: number): void {
+    skipCommitted(this.core, index);
   }
 
   /** The answer to a fetch, for a follower or for this replica itself. The entries may be fewer than wanted. */

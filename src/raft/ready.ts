@@ -33,6 +33,8 @@ function isHardStateDue(core: Core): boolean {
 }
 
 export function takeReady(core: Core): Ready | undefined {
+  // What nobody takes now comes from the disk when somebody does.
+  if (core.holdsCommitted) core.log.evict(committedEnd(core));
   if (!hasReady(core)) return undefined;
   sendToFollowers(core);
   flushAcknowledgement(core);
@@ -92,12 +94,12 @@ function takeHardState(core: Core): HardState | undefined {
 }
 
 /** The last index that may be handed out: committed, and durable on this replica. */
-function committedEnd(core: Core): number {
+export function committedEnd(core: Core): number {
   return Math.min(core.commit, core.log.persisted);
 }
 
 function isCommittedDue(core: Core): boolean {
-  if (committedEnd(core) <= core.handedOut) return false;
+  if (core.holdsCommitted || committedEnd(core) <= core.handedOut) return false;
   return core.handedOut + 1 >= core.log.memoryFirst || core.supplied.length > 0 || core.ownFetch === "idle";
 }
 
@@ -106,7 +108,7 @@ function takeCommitted(core: Core): readonly Entry[] {
   const { log } = core;
   const end = committedEnd(core);
   const from = core.handedOut + 1;
-  if (from > end) return none;
+  if (from > end || core.holdsCommitted) return none;
   let committed: readonly Entry[];
   if (from >= log.memoryFirst) committed = log.slice(from, end, Number.POSITIVE_INFINITY);
   else if (core.supplied.length > 0) {
@@ -132,6 +134,14 @@ export function supplyOwn(core: Core, entries: readonly Entry[]): void {
   if (core.ownFetch !== "asked") return;
   core.ownFetch = "idle";
   if (entries[0]?.index === core.handedOut + 1) core.supplied = entries;
+}
+
+/** A state that covers everything up to `index` stands in for what was not handed out. */
+export function skipCommitted(core: Core, index: number): void {
+  assert(index <= committedEnd(core), "what is skipped is committed and durable");
+  if (index <= core.handedOut) return;
+  core.handedOut = index;
+  core.supplied = core.supplied.filter((entry) => entry.index > index);
 }
 
 /** Asked again with the next tick. */

@@ -1,4 +1,4 @@
-import { assert, defined } from "../base/index.ts";
+import { assert, defined, limits } from "../base/index.ts";
 import type { Entry } from "../raft/index.ts";
 
 /** The committed entries that wait to be applied, in order. Invariant: the first one is `applied` + 1. */
@@ -12,13 +12,21 @@ export class Applier {
   /** Of the data of entries that wait. */
   waitingBytes = 0;
 
-  constructor(applied: number) {
+  private readonly waitingBytesMax: number;
+
+  constructor(applied: number, waitingBytesMax: number = limits.applyWaitBytesMax) {
+    this.waitingBytesMax = Math.min(waitingBytesMax, limits.applyWaitBytesMax);
     this.applied = applied;
     this.handedOut = applied;
   }
 
   get waiting(): boolean {
     return this.at < this.queue.length || this.more.length > 0;
+  }
+
+  /** So much waits, because a state is being replaced or applying is slow, that no more is to be taken. */
+  get isFull(): boolean {
+    return this.waitingBytes >= this.waitingBytesMax;
   }
 
   /** The last index that raft has handed out; every one up to it was added. */
@@ -59,9 +67,10 @@ export class Applier {
     this.handedOut = index;
   }
 
-  /** A state that covers everything up to `index` takes the place of the one here; what was handed out behind it stays. */
+  /** A state that covers everything up to `index`, handed out or not, takes the place of the one here; what was handed out behind it stays. */
   skipTo(index: number, term: number): void {
-    assert(index > this.applied && index <= this.handedOut, "what is skipped was handed out and not applied");
+    assert(index > this.applied, "what is skipped was not applied");
+    if (index > this.handedOut) this.reset(index, term);
     while (this.applied < index) this.done(this.take());
     this.appliedTerm = term;
   }

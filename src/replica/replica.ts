@@ -57,7 +57,7 @@ export class Replica {
     this.configuration = recovered.snapshot.configuration;
     this.raft = recoveredRaft(options, older);
     for (const entry of recovered.entries) this.observe(entry);
-    this.applier = new Applier(recovered.snapshot.index);
+    this.applier = new Applier(recovered.snapshot.index, options.host.raftLimits?.logCacheBytesMax);
     this.snapshots = new Snapshots(this, options.snapshotLogBytes ?? limits.snapshotLogBytes, this.host);
     const { applier, host, log, raft } = this;
     this.fetches = new Fetches({ applier, log, raft, logger: host.logger, supplied: () => host.dirty(this) });
@@ -104,9 +104,9 @@ export class Replica {
     return this.applier.appliedTerm;
   }
 
-  /** Of its state, its history and the log's tail, which `limitTail` bounds. */
+  /** Of its state, its history, the log's tail, which `limitTail` bounds, and what waits to be applied. */
   get memoryBytes(): number {
-    return this.machine.memoryBytes + this.raft.memoryBytes;
+    return this.machine.memoryBytes + this.raft.memoryBytes + this.applier.waitingBytes;
   }
 
   /** How much of the log's tail is kept in memory, for followers that lag a little. */
@@ -275,7 +275,7 @@ export class Replica {
       () => this.notLeader(),
     );
     for (let ready = this.raft.takeReady(); ready !== undefined; ready = this.raft.takeReady()) this.handle(ready);
-    const file = this.check.usable(this.applier.handedOut);
+    const file = this.check.usable(this.raft.durableCommit);
     if (file !== undefined && !this.installation.isActive) this.installation.replaceState(file, this.raft.hardState);
     this.noticeChanges();
   }
@@ -284,6 +284,7 @@ export class Replica {
   apply(budgetMs: number): void {
     if (this.failure !== undefined) return;
     if (this.mayApply) this.applyCommitted(budgetMs);
+    this.raft.holdsCommitted = this.applier.isFull;
     if (this.hasWork) this.host.dirty(this);
   }
 
@@ -298,6 +299,7 @@ export class Replica {
     if (ready.trusted) this.log.trust();
     if (ready.committed.length > 0) {
       this.applier.add(ready.committed);
+      this.raft.holdsCommitted = this.applier.isFull;
       this.log.committed(ready.committed[ready.committed.length - 1]?.index ?? 0);
     }
     for (const state of ready.readStates) this.reads.confirm(state.context, state.index, this.applied);
@@ -389,6 +391,7 @@ export class Replica {
   /** Called by `Installation`. */
   installed(machine: Machine, meta: SnapshotMeta, logKept: boolean): void {
     if (this.failure !== undefined) return;
+    if (logKept) this.raft.skipped(meta.index);
     if (logKept) this.applier.skipTo(meta.index, meta.term);
     this.configuration = meta.configuration;
     this.raft.applied(meta.index);

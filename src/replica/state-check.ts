@@ -191,8 +191,8 @@ export class StateCheck {
   }
 
   /** The snapshot to begin anew with, once raft has handed out everything that it covers. */
-  usable(handedOut: number): SnapshotFile | undefined {
-    return this.snapshot !== undefined && this.snapshot.meta.index <= handedOut ? this.snapshot : undefined;
+  usable(durableCommit: number): SnapshotFile | undefined {
+    return this.snapshot !== undefined && this.snapshot.meta.index <= durableCommit ? this.snapshot : undefined;
   }
 
   /** The state was replaced by a snapshot. */

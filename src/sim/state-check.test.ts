@@ -12,6 +12,7 @@ import { Cluster } from "./cluster.ts";
 import type { Member } from "./cluster.ts";
 import { installGuards } from "./guards.ts";
 import { drawPlan } from "./nemesis.ts";
+import type { Plan } from "./nemesis.ts";
 import { Witness } from "./witness.ts";
 import { SimWorld } from "./world.ts";
 
@@ -26,11 +27,11 @@ class Trial {
   /** "n1/1": node and group, in the order in which they discarded their state. */
   readonly discarded: string[] = [];
 
-  constructor(seed: number, nodes = 3) {
+  constructor(seed: number, nodes = 3, plan: Partial<Plan> = {}) {
     this.world = new SimWorld(seed);
     const violation = (found: string): void => void this.violations.push(found);
     this.cluster = new Cluster(this.world, {
-      plan: { ...drawPlan(new Prng(seed), "calm"), nodes, snapshotLogBytes: 16 * 1024 },
+      plan: { ...drawPlan(new Prng(seed), "calm"), nodes, snapshotLogBytes: 16 * 1024, ...plan },
       // States differ here on purpose.
       agreement: new Agreement(),
       witness: new Witness({ violation: () => undefined }),
@@ -163,6 +164,36 @@ describe("a state that is not the majority's", () => {
       await trial.world.scheduler.until(() => trial.discarded.length >= 2 && trial.agrees(systemGroup), 60_000);
       expect([...trial.discarded].sort()).toEqual([`${leader.name}/0`, `${follower.name}/0`].sort());
       await trial.write(10);
+    }));
+
+  it("P7: takes a bounded amount of memory for what is committed until a snapshot has come, however long that takes", () =>
+    guarded(async () => {
+      const logCacheBytes = 16 * 1024;
+      for (const late of [100, 400]) {
+        const trial = new Trial(11, 3, { logCacheBytes });
+        await trial.begin();
+        const victim = trial.followers()[0] as Member;
+        const replica = trial.replica(victim);
+        const arrived: (() => void)[] = [];
+        const take = replica.snapshotReceived.bind(replica);
+        replica.snapshotReceived = (...snapshot) => void arrived.push(() => take(...snapshot));
+        trial.makeWrong(victim, "a");
+        await trial.world.scheduler.until(() => replica.check.isDiscarded, 5_000);
+        const before = replica.applied;
+        let most = 0;
+        for (let i = 0; i < late; i++) {
+          await trial.write(1);
+          most = Math.max(most, replica.memoryBytes - replica.machine.memoryBytes);
+        }
+        expect(replica.applied).toBe(before);
+        expect(most, `${late} writes`).toBeLessThan(3 * logCacheBytes);
+        delete (replica as Partial<Replica>).snapshotReceived;
+        for (const offer of arrived) offer();
+        await trial.world.scheduler.until(() => trial.agrees(defaultGroup), 30_000);
+        await trial.write(20);
+        await trial.world.scheduler.until(() => trial.agrees(defaultGroup), 30_000);
+        expect(trial.violations).toEqual([]);
+      }
     }));
 
   it("serves nobody: stale reads go elsewhere until it is replaced", () =>
