@@ -54,6 +54,37 @@ describe("seeds under one name", () => {
     expect(nodes.node("n2").identity.value.cluster).toBe(nodes.node("n1").identity.value.cluster);
   });
 
+  it("an empty node that does not reach what else the name lists founds no cluster beside it, whatever it expects", async () => {
+    const nodes = new NodeWorld("dns lists one that stands still");
+    nodes.world.names.set("cluster", ["n1"]);
+    for (const name of ["n1", "n2"]) nodes.place(name, { seeds, expect: 1 });
+    await nodes.start("n1");
+    await nodes.settle(nodes.handle(["n1"]).kv.put("a", 1));
+    nodes.crash("n1");
+    nodes.world.names.set("cluster", ["n1", "n2"]);
+    await nodes.start("n2");
+    await nodes.run(20_000);
+    expect(nodes.node("n2").identity.value.cluster).toBeUndefined();
+    await nodes.start("n1");
+    await nodes.until(() => nodes.node("n2").identity.value.cluster !== undefined);
+    expect(nodes.node("n2").identity.value.cluster).toBe(nodes.node("n1").identity.value.cluster);
+  });
+
+  it("three that start at once and expect one form one cluster, under addresses of both kinds as well", async () => {
+    for (const hosts of [
+      ["n1", "n2", "n3"],
+      ["n1", "n2", "n3", "::1", "::2", "::3"],
+    ]) {
+      const nodes = new NodeWorld(`dns and ${hosts.length} addresses`);
+      nodes.world.names.set("cluster", hosts);
+      const names = ["n1", "n2", "n3"];
+      for (const name of names) nodes.place(name, { seeds, expect: 1 });
+      await nodes.start(...names);
+      await nodes.until(() => names.every((name) => nodes.node(name).identity.value.cluster !== undefined));
+      expect(new Set(names.map((name) => nodes.node(name).identity.value.cluster)).size).toBe(1);
+    }
+  });
+
   it("needs expect, and stands alone", () => {
     const check = (list: readonly string[], expect: number): string => {
       try {

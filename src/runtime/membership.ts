@@ -7,7 +7,7 @@ import { Forwarder, forwardAsPromise } from "./forwarder.ts";
 import type { Bootstrap, FormingProposal, IdentityStore, NodeCard } from "./identity.ts";
 import { isDnsSeed } from "./options.ts";
 import { votersOf } from "./plan.ts";
-import { seedAddresses } from "./seeds.ts";
+import { nodesBehind, seedAddresses } from "./seeds.ts";
 import { withTimeout } from "./timeout.ts";
 
 /** What nodes say to each other before they are members of one cluster. */
@@ -63,6 +63,8 @@ export class Membership {
   private saidWaiting = false;
   /** One of the seeds is this node, by its address or because it answered itself. Others join and never form. */
   private listed: boolean;
+  /** Of the nodes that the seeds list now: two clusters cannot both have so many of them. */
+  private leastFounders = 1;
 
   constructor(options: MembershipOptions) {
     this.options = options;
@@ -130,6 +132,7 @@ export class Membership {
   private async addresses(): Promise<readonly string[]> {
     const addresses = await seedAddresses(this.options.seeds, this.options);
     if (addresses.includes(this.options.card().address)) this.listed = true;
+    this.leastFounders = Math.floor(nodesBehind(addresses) / 2) + 1;
     for (const [address, forwarder] of this.forwarders) {
       if (addresses.includes(address) || !this.options.seeds.some(isDnsSeed)) continue;
       this.forwarders.delete(address);
@@ -158,7 +161,8 @@ export class Membership {
 
   private async maybePropose(found: readonly Discovery[]): Promise<void> {
     if (!this.listed) return;
-    const { expect, identity } = this.options;
+    const { identity } = this.options;
+    const expect = Math.max(this.options.expect, this.leastFounders);
     const self = this.options.card();
     const cards = [self, ...found.map((answer) => answer.card)].sort((a, b) => (a.node < b.node ? -1 : 1));
     const members = cards.slice(0, expect);

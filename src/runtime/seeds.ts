@@ -20,3 +20,9 @@ export async function seedAddresses(
   const hosts = await withTimeout(clock, names.resolve(named.host), resolveTimeoutMs, seed);
   return hosts.slice(0, limits.membersMax).map((host) => formatAddress({ host, port: named.port }));
 }
+
+/** How many nodes the addresses may stand for: under one name a node often has one of each family, of which it may listen on only one. */
+export function nodesBehind(addresses: readonly string[]): number {
+  const second = addresses.filter((address) => address.startsWith("[")).length;
+  return Math.max(second, addresses.length - second);
+}

@@ -100,8 +100,7 @@ export class Cluster {
     };
     const names = Array.from({ length: options.plan.nodes }, (_, i) => `n${i + 1}`);
     this.expect = names.length;
-    // Not where one node is a cluster: a second one that finds nobody under the name would be a cluster, too.
-    this.byName = names.length > 1 && this.prng.fork("seeds").chance(1, 4);
+    this.byName = this.prng.fork("seeds").chance(1, 4);
     for (const name of names) this.build(name, this.byName ? [dnsSeed] : names.map(addressOf));
     this.publish();
   }
