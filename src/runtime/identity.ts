@@ -1,7 +1,8 @@
 import { UnumError, hexId } from "../base/index.ts";
 import type { ClusterId, GroupId, NodeId, ReplicaId } from "../base/index.ts";
+import { DiskError } from "../ports/index.ts";
 import type { Disk, Random } from "../ports/index.ts";
-import { readIdentity, writeIdentity } from "../storage/index.ts";
+import { mendIdentity, readIdentity, writeIdentity } from "../storage/index.ts";
 
 /** How a node introduces itself to others. */
 export interface NodeCard {
@@ -69,7 +70,10 @@ export class IdentityStore {
   /** Reads the directory's identity, or draws a new one and makes it durable. Rejects with CORRUPT when both copies are damaged. */
   static async open(disk: Disk, random: Random): Promise<IdentityStore> {
     const found = (await readIdentity(disk)) as Identity | undefined;
-    if (found !== undefined) return new IdentityStore(disk, found);
+    if (found !== undefined) {
+      await mend(disk);
+      return new IdentityStore(disk, found);
+    }
     const fresh: Identity = { node: hexId<NodeId>(random.bytes(8)), incarnation: hexId(random.bytes(8)), incarnations: 0 };
     await writeIdentity(disk, fresh);
     return new IdentityStore(disk, fresh);
@@ -140,6 +144,15 @@ export class IdentityStore {
     const next = this.current.incarnations + 1;
     await this.update({ incarnations: next });
     return next;
+  }
+}
+
+/** A start needs no room on the disk: what has none now is mended by the next start, or by the next change. */
+async function mend(disk: Disk): Promise<void> {
+  try {
+    await mendIdentity(disk);
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.code !== "full") throw error;
   }
 }
 

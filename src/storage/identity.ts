@@ -11,6 +11,7 @@ const paths = ["IDENTITY.0", "IDENTITY.1"] as const;
  * `UNUM-IDENTITY <format version> <generation> <crc of generation and JSON>`, the rest is the JSON.
  */
 interface Copy {
+  readonly path: string;
   readonly generation: number;
   readonly value: unknown;
 }
@@ -40,7 +41,7 @@ async function readCopy(disk: Disk, path: string): Promise<Copy | "damaged" | un
       `${path} has format version ${version}; this build reads up to ${formatVersion}. Run the version that wrote it.`,
     );
   }
-  return { generation: Number(generation), value: JSON.parse(json) as unknown };
+  return { path, generation: Number(generation), value: JSON.parse(json) as unknown };
 }
 
 async function readCopies(disk: Disk): Promise<{ readonly newest: Copy | undefined; readonly damaged: boolean }> {
@@ -72,16 +73,32 @@ export async function writeIdentity(disk: Disk, value: unknown): Promise<void> {
   const generation = String((newest?.generation ?? 0) + 1);
   const json = `${JSON.stringify(value, undefined, 2)}\n`;
   const bytes = utf8Encode(`UNUM-IDENTITY ${formatVersion} ${generation} ${checkOf(generation, json)}\n${json}`);
+  for (const path of paths) await writeCopy(disk, path, bytes);
+}
+
+async function writeCopy(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
+  await disk.remove(`${path}.part`);
+  const file = await disk.open(`${path}.part`, { create: true, lane: "bulk" });
+  try {
+    await file.writeAt(0, [bytes], { sync: true });
+  } finally {
+    await file.close();
+  }
+  await disk.rename(`${path}.part`, path);
+  await disk.syncDirectory("");
+}
+
+/**
+ * Writes the newest copy in the place of one that is older, damaged or missing, as a crash between the two writes or a bad sector left
+ * it: until then the newest word stands only once. Nothing in an empty directory, or where no copy is intact.
+ */
+export async function mendIdentity(disk: Disk): Promise<void> {
+  const { newest } = await readCopies(disk);
+  if (newest === undefined) return;
   for (const path of paths) {
-    await disk.remove(`${path}.part`);
-    const file = await disk.open(`${path}.part`, { create: true, lane: "bulk" });
-    try {
-      await file.writeAt(0, [bytes], { sync: true });
-    } finally {
-      await file.close();
-    }
-    await disk.rename(`${path}.part`, path);
-    await disk.syncDirectory("");
+    const copy = await readCopy(disk, path);
+    if (copy !== undefined && copy !== "damaged" && copy.generation === newest.generation) continue;
+    await writeCopy(disk, path, await readWhole(disk, newest.path));
   }
 }
 

@@ -1,5 +1,5 @@
 export { formatVersion } from "./format.ts";
-export { lockDataDirectory, readIdentity, writeIdentity } from "./identity.ts";
+export { lockDataDirectory, mendIdentity, readIdentity, writeIdentity } from "./identity.ts";
 export { storageSettings } from "./settings.ts";
 export type { StorageSettings } from "./settings.ts";
 export { openStorage } from "./storage.ts";
