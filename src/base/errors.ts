@@ -48,7 +48,7 @@ export const errorTable = {
   NOT_LEADER: row("This node does not lead the group, and the request was forwarded once already.", "Retry; the handle follows the hint.", "not-applied", "safe"),
   NOT_SIMULATED: row("The program reached outside of the simulation that it runs in.", "Use `world.external(name, methods)`, or the handle that `world.run` gives.", "not-applied", "never"),
   NO_LEADER: row("The group has no leader now.", "Wait and retry; check that a majority of the voters is up.", "not-applied", "safe"),
-  OUT_OF_SPACE: row("A disk or the memory of a voter is nearly full, so growing writes are refused; reads and deletes go on.", "Free space or raise the budget; writes resume by themselves.", "not-applied", "safe"),
+  OUT_OF_SPACE: row("A disk or the memory of a voter is nearly full, so growing writes are refused. Reads go on; deletes, too, while there is room for them in the log, none of them on a disk that is wholly full.", "Free space on the disk, delete data, or raise the budget; writes resume by themselves.", "not-applied", "safe"),
   OVERLOADED: row("A limit of requests or bytes in flight is reached.", "Slow down and retry with a pause.", "not-applied", "safe"),
   OVER_QUOTA: row("The keyspace has reached its maxBytes; reads and deletes go on.", "Delete data or raise maxBytes.", "not-applied", "never"),
   PORT_IN_USE: row("The address to listen on is taken.", "Stop the other program or choose another port.", "not-applied", "never"),
