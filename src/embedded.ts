@@ -1,13 +1,14 @@
 import { totalmem } from "node:os";
 import { getHeapStatistics } from "node:v8";
-import { openHandle } from "./api/index.ts";
-import type { Held, Unum } from "./api/index.ts";
+import { openHandle, openRawHandle } from "./api/index.ts";
+import type { ClientOptions, Environment, Held, Unum } from "./api/index.ts";
 import { Prng, UnumError, hexEncode, limits, resolveOptions } from "./base/index.ts";
 import type { OptionInput } from "./base/index.ts";
 import { NodeChecksum, NodeClock, NodeDisk, NodeNames, NodeRandom, NodeScope, NodeStreams } from "./platform/node/index.ts";
-import { parseAddress, silentLogger } from "./ports/index.ts";
-import type { Logger, Platform } from "./ports/index.ts";
-import { UnumNode, isDnsSeed } from "./runtime/index.ts";
+import type { EtcdGateway } from "./gateway/etcd/index.ts";
+import { StreamError, parseAddress, silentLogger } from "./ports/index.ts";
+import type { Address, Logger, Platform } from "./ports/index.ts";
+import { UnumNode, isDnsSeed, isLoopback } from "./runtime/index.ts";
 import type { NodeOptions } from "./runtime/index.ts";
 import { version } from "./version.ts";
 import { directCarrierPair } from "./wire/index.ts";
@@ -19,6 +20,8 @@ export type StartOptions = Omit<OptionInput, "endpoint"> & { readonly logger?: L
 export interface EmbeddedNode {
   readonly handle: Unum;
   readonly node: UnumNode;
+  /** Where etcd's clients are answered, if they are. */
+  readonly etcd: Address | undefined;
 }
 
 const memoryShare = 0.6;
@@ -41,6 +44,7 @@ export async function startEmbedded(options: StartOptions): Promise<EmbeddedNode
   const { timeout } = resolveOptions("client", { timeout: given.timeout }, process.env);
   const listen = parseAddress(values.listen ?? "127.0.0.1:7400");
   if (listen === undefined) throw new UnumError("INVALID_ARGUMENT", `"${values.listen}" is no address; write host:port.`);
+  checkEtcd(values.etcd, values.insecure ?? false);
   const clock = new NodeClock();
   const random = new NodeRandom();
   const disk = await NodeDisk.open(values.data ?? ".unum/data");
@@ -76,23 +80,62 @@ export async function startEmbedded(options: StartOptions): Promise<EmbeddedNode
     residentBytes: () => process.memoryUsage.rss(),
   };
   const node = await UnumNode.start(platform, nodeOptions);
-  const handle = openHandle(
-    {
-      clock,
-      prng: new Prng(hexEncode(random.bytes(16))),
-      logger,
-      scope: new NodeScope<Held>(),
-      dial: () => {
-        const [near, far] = directCarrierPair((callback) => clock.defer(callback));
-        node.admit(far);
-        return Promise.resolve(near);
-      },
-      stopped: node.closed.then(
-        () => new UnumError("NODE_STOPPED"),
-        (error: unknown) => (error instanceof UnumError ? error : new UnumError("NODE_STOPPED", undefined, { cause: error })),
-      ),
+  const environment = (): Environment => ({
+    clock,
+    prng: new Prng(hexEncode(random.bytes(16))),
+    logger,
+    scope: new NodeScope<Held>(),
+    dial: () => {
+      const [near, far] = directCarrierPair((callback) => clock.defer(callback));
+      node.admit(far);
+      return Promise.resolve(near);
     },
-    { endpoints: ["local"], direct: false, timeout, name: node.options.name, onClose: () => node.close() },
+    stopped: node.closed.then(
+      () => new UnumError("NODE_STOPPED"),
+      (error: unknown) => (error instanceof UnumError ? error : new UnumError("NODE_STOPPED", undefined, { cause: error })),
+    ),
+  });
+  const local: ClientOptions = { endpoints: ["local"], direct: false, timeout, name: node.options.name };
+  const gateway = values.etcd === undefined ? undefined : await openEtcd(platform, environment(), local, values.etcd, node);
+  const onClose = async (): Promise<void> => {
+    await gateway?.close();
+    await node.close();
+  };
+  return { handle: openHandle(environment(), { ...local, onClose }), node, etcd: gateway?.address };
+}
+
+/** Before anything is opened: the same rule as for the node's own address. */
+function checkEtcd(text: string | undefined, insecure: boolean): void {
+  if (text === undefined) return;
+  const address = parseAddress(text);
+  if (address === undefined) throw new UnumError("INVALID_ARGUMENT", `"${text}" is no address; write host:port.`);
+  if (insecure || isLoopback(address.host)) return;
+  throw new UnumError(
+    "INSECURE",
+    `Etcd's clients would be answered on ${address.host} without authentication. Use 127.0.0.1, or say --insecure when the network is trusted.`,
   );
-  return { handle, node };
+}
+
+/** The door for etcd's clients. HTTP/2 and protobuf are loaded only by those who want it. */
+async function openEtcd(
+  platform: Platform,
+  environment: Environment,
+  client: ClientOptions,
+  address: string,
+  node: UnumNode,
+): Promise<EtcdGateway> {
+  const listen = parseAddress(address);
+  if (listen === undefined) throw new UnumError("INVALID_ARGUMENT", `"${address}" is no address; write host:port.`);
+  const [{ openEtcdGateway }, { NodeHttp }] = await Promise.all([import("./gateway/etcd/index.ts"), import("./platform/node/http.ts")]);
+  const handle = openRawHandle(environment, { ...client, name: `${client.name ?? ""} etcd` });
+  try {
+    return await openEtcdGateway({ ...platform, http: new NodeHttp() }, handle, { listen });
+  } catch (error) {
+    await handle.close();
+    await node.close();
+    if (error instanceof StreamError && error.code === "in-use") {
+      throw new UnumError("PORT_IN_USE", `The address for etcd's clients, ${address}, is taken.`, { cause: error });
+    }
+    throw error;
+  }
 }

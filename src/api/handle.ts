@@ -11,6 +11,8 @@ import { sleep } from "./client/sleep.ts";
 import type { Duration } from "./duration.ts";
 import { Keyspace } from "./kv/keyspace.ts";
 import { openKv } from "./kv/kv.ts";
+import { openRaw } from "./raw/index.ts";
+import type { RawHandle, RawKeyspace } from "./raw/index.ts";
 import { listSchedules, openSchedule } from "./schedule/index.ts";
 import type { Schedule, ScheduleOptions, ScheduleStatus, Tick } from "./schedule/index.ts";
 import { openLease } from "./lease.ts";
@@ -18,6 +20,11 @@ import type { BackupOptions, CallOptions, ClientOptions, Environment, KV, Lease,
 
 /** A handle at once, without waiting: `ready` says when the cluster answers. Throws INVALID_ARGUMENT for wrong options. */
 export function openHandle(environment: Environment, options: ClientOptions): UnumHandle {
+  return new HandleImplementation(environment, options);
+}
+
+/** The same for gateways, which speak the machine's own words. */
+export function openRawHandle(environment: Environment, options: ClientOptions): RawHandle {
   return new HandleImplementation(environment, options);
 }
 
@@ -30,7 +37,7 @@ interface Space {
 
 const sequenceBlockDefault = 100;
 
-class HandleImplementation implements UnumHandle {
+class HandleImplementation implements RawHandle {
   readonly kv: KV;
   readonly ready: Promise<void>;
   readonly closed: Promise<void>;
@@ -62,6 +69,10 @@ class HandleImplementation implements UnumHandle {
 
   keyspace(name: string): KV {
     return this.known(name).kv;
+  }
+
+  raw(keyspace: string): RawKeyspace {
+    return openRaw(this.known(keyspace).space);
   }
 
   async lease(ttl: Duration, options?: LeaseOptions): Promise<Lease> {

@@ -17,12 +17,30 @@ export type {
   Sequence,
 } from "./claims/index.ts";
 export type { Duration } from "./duration.ts";
-export { openHandle } from "./handle.ts";
+export { openHandle, openRawHandle } from "./handle.ts";
 export { bytes, json, text } from "./kv/codec.ts";
 export { key, op } from "./kv/operations.ts";
 export type { KeyConditions } from "./kv/operations.ts";
 export type { PastTick, Schedule, ScheduleOptions, ScheduleStatus, Tick } from "./schedule/index.ts";
 export type { InferInput, InferOutput, StandardIssue, StandardResult, StandardSchemaV1 } from "./schema.ts";
+export { decodePutRevision, decodeReply } from "../machine/commands/index.ts";
+export type {
+  Command,
+  Compare as RawCompare,
+  KeyRange,
+  KeyValue,
+  Operation,
+  OperationResult,
+  PutOperation,
+  Query,
+  RangeOperation,
+  Reply,
+  ReplyResult,
+  TxnOperation,
+  WatchChange,
+} from "../machine/commands/index.ts";
+export { expectResult as takeResult } from "./client/replies.ts";
+export type { RawHandle, RawKeyspace, RawWatch, RawWatchOwner, RawWatchRequest, TakeReply } from "./raw/index.ts";
 export type { AbortSignalLike, Signal } from "./signal.ts";
 export type {
   BackupOptions,

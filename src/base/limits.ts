@@ -84,6 +84,16 @@ export const limits = {
   leaseSecondsMin: 2,
   /** The longest lease, as etcd's. Longer: INVALID_ARGUMENT. */
   leaseSecondsMax: 9_000_000_000,
+  /** Bytes of a message to the etcd gateway: a request of etcd's default size and its overhead. Larger: RESOURCE_EXHAUSTED, as etcd says it. */
+  etcdMessageBytesMax: 2 * MiB,
+  /** Bytes of the head of an HTTP request. More: the request is refused before anything is kept of it. */
+  httpHeadBytesMax: 16 * KiB,
+  /** Streams of one HTTP/2 connection at the same time; watches live long. More: the client waits or is refused the stream. */
+  httpStreamsMax: 16_384,
+  /** Connections of one HTTP port. More are dropped. */
+  httpConnectionsMax: 8_192,
+  /** Streams that an HTTP/2 client may open and cancel within 10 s. More: the connection is closed. */
+  httpResetsMax: 20_000,
   /** A snapshot is due when the log since the last one exceeds max(this, half its size), or a sixteenth of that when nothing happens for 5 s. */
   snapshotLogBytes: 64 * MiB,
   /** A snapshot is written in steps of this size, each synced before the next, so that it never stalls the WAL. */

@@ -74,6 +74,7 @@ export const optionTable = {
   expect: row("node", "integer", "UNUM_EXPECT", "How many empty nodes form a new cluster", {
     placeholder: "N", otherwise: "the number of seeds", min: 1, max: limits.membersMax,
   }),
+  etcd: row("node", "address", "UNUM_ETCD", "Address to answer etcd's clients at", { placeholder: "HOST:PORT", otherwise: "not answered" }),
   zone: row("node", "text", "UNUM_ZONE", "Failure domain; replicas are spread over zones", { placeholder: "ZONE", otherwise: "none" }),
   voters: row("node", "integer", "UNUM_VOTERS", "Voting replicas wanted per group; odd", { placeholder: "N", fallback: "3", min: 1, max: 9, odd: true }),
   ephemeral: row("node", "switch", "UNUM_EPHEMERAL", "The node has no lasting disk: it leaves the cluster when it closes"),

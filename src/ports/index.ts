@@ -2,6 +2,7 @@ export type { Checksum } from "./checksum.ts";
 export type { Clock, Timer } from "./clock.ts";
 export { DiskError } from "./disk.ts";
 export type { Disk, DiskErrorCode, File } from "./disk.ts";
+export type { Http, HttpExchange, HttpFields, HttpHandlers, HttpListener, HttpOptions, HttpSecurity } from "./http.ts";
 export { silentLogger } from "./logger.ts";
 export type { Logger } from "./logger.ts";
 export type { Child, ChildExit, FileSink, Files, Input, Output, Processes, RunRequest, Signal, SpawnRequest } from "./process.ts";

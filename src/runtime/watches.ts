@@ -103,6 +103,7 @@ export class WatchStream implements ServerStream {
   private creditBytes: number = limits.streamCreditBytes;
   private started = false;
   private toldRevision = 0;
+  private asked = false;
 
   constructor(owner: Watches, call: Call, group: GroupId) {
     this.owner = owner;
@@ -111,7 +112,9 @@ export class WatchStream implements ServerStream {
     this.group = group;
   }
 
+  /** Credit of no bytes asks how far the watch is: answered behind everything up to then. */
   credit(bytes: number): void {
+    if (bytes === 0) this.asked = true;
     this.creditBytes = Math.min(this.creditBytes + bytes, limits.streamCreditBytes);
     this.owner.wake(this);
   }
@@ -141,8 +144,16 @@ export class WatchStream implements ServerStream {
         this.connection.end(this.id, { ok: true, body: ended });
         return;
       }
-      if (!more) return;
+      if (more) continue;
+      if (this.asked) this.answerProgress(watcher);
+      return;
     }
+  }
+
+  private answerProgress(watcher: Watcher): void {
+    this.asked = false;
+    this.toldRevision = watcher.progress;
+    this.connection.item(this.id, emptyChange(watcher.progress));
   }
 
   /** An empty change: everything up to its revision has been sent. Only when nothing waits to be sent. */

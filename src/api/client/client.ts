@@ -1,5 +1,5 @@
 import { UnumError, limits } from "../../base/index.ts";
-import type { GroupId } from "../../base/index.ts";
+import type { GroupId, NodeId } from "../../base/index.ts";
 import { decodeReply, isErrorReply } from "../../machine/commands/index.ts";
 import type { Method } from "../../wire/index.ts";
 import { timeoutMs } from "../duration.ts";
@@ -45,6 +45,7 @@ export class Client implements RouterOwner, SessionOwner {
   private readonly waitingStreams = new Set<() => void>();
   /** Told when the client has ended. */
   private readonly dependents = new Set<() => void>();
+  private readonly leaderWatchers = new Set<(group: GroupId) => void>();
   private accepting = true;
   private live = 0;
   private liveBytes = 0;
@@ -209,6 +210,21 @@ export class Client implements RouterOwner, SessionOwner {
       if (call.effect) call.maybeApplied = true;
       this.retryOrFail(call, error, 0);
     }
+  }
+
+  /** Who leads the group, as far as it was told; term 0: never. */
+  leaderOf(group: GroupId): { readonly node: NodeId | undefined; readonly term: number } {
+    return this.router.leaderOf(group);
+  }
+
+  /** Calls back after each change of who leads a group until the returned function is called. */
+  onLeader(callback: (group: GroupId) => void): () => void {
+    this.leaderWatchers.add(callback);
+    return () => this.leaderWatchers.delete(callback);
+  }
+
+  leaderChanged(group: GroupId): void {
+    for (const callback of [...this.leaderWatchers]) callback(group);
   }
 
   ledBy(group: GroupId): void {

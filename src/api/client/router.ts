@@ -25,6 +25,8 @@ export interface RouterOwner {
   opened(connection: Connection): void;
   /** Its calls in flight have no answer. */
   lost(calls: readonly Call[], connection: Connection, reason: string): void;
+  /** Another leader, or none, became known. */
+  leaderChanged(group: GroupId): void;
   /** A leader became known: what waits for this group may go. */
   ledBy(group: GroupId): void;
   /** Every address refuses for good: waiting would not help. */
@@ -59,6 +61,8 @@ export class Router implements ConnectionOwner {
   private readonly leaders = new Map<GroupId, Leader>();
   /** The highest term heard of for a group, even when nobody leads in it. */
   private readonly terms = new Map<GroupId, number>();
+  /** Groups of which a node last said that it hears of no leader, though the one before may still lead for others. */
+  private readonly vacant = new Set<GroupId>();
   private cluster: ClusterId | undefined;
   private closing = false;
   /** Why the last attempt to reach a node failed. */
@@ -105,6 +109,10 @@ export class Router implements ConnectionOwner {
     return fallback;
   }
 
+  leaderOf(group: GroupId): { readonly node: NodeId | undefined; readonly term: number } {
+    return { node: this.vacant.has(group) ? undefined : this.leaders.get(group)?.node, term: this.terms.get(group) ?? 0 };
+  }
+
   /** Takes note of who leads. Returns whether that was news. */
   learn(group: GroupId, hint: LeaderHint): boolean {
     const known = this.terms.get(group) ?? 0;
@@ -113,11 +121,20 @@ export class Router implements ConnectionOwner {
     const leader = this.leaders.get(group);
     if (hint.node === undefined) {
       if (hint.term > (leader?.term ?? 0)) this.leaders.delete(group);
+      if (!this.vacant.has(group)) {
+        this.vacant.add(group);
+        this.owner.leaderChanged(group);
+      }
       return false;
     }
-    if (leader?.term === hint.term && leader.node === hint.node) return false;
+    const wasVacant = this.vacant.delete(group);
+    if (leader?.term === hint.term && leader.node === hint.node) {
+      if (wasVacant) this.owner.leaderChanged(group);
+      return false;
+    }
     const news: Leader = { term: hint.term, node: hint.node, address: hint.address };
     this.leaders.set(group, news);
+    this.owner.leaderChanged(group);
     if (!this.byNode.has(news.node)) this.wantLeader(news);
     return true;
   }

@@ -56,6 +56,8 @@ export class Subscription implements StreamSink {
   private owed = 0;
   private finished = false;
   private wanting = false;
+  /** The owner waits to be told how far the watch is, even when it is no further. */
+  private asked = false;
   private avoid: Connection | undefined;
   private timer: { cancel(): void } | undefined;
   private release: (() => void) | undefined;
@@ -83,6 +85,12 @@ export class Subscription implements StreamSink {
     if (this.stream === undefined || this.owed < creditBytes / 4) return;
     this.stream.credit(this.owed);
     this.owed = 0;
+  }
+
+  /** Asks for `progressed`: everything up to then is told before it. While no node serves the watch, the next one tells by itself. */
+  askProgress(): void {
+    this.asked = true;
+    this.stream?.credit(0);
   }
 
   close(): void {
@@ -113,7 +121,9 @@ export class Subscription implements StreamSink {
     this.space.note(change.revision);
     if (change.events.length === 0 || known) {
       this.consumed(body.length);
-      if (!known) this.owner.progressed(change.revision);
+      if (known && !this.asked) return;
+      this.asked = false;
+      this.owner.progressed(this.next - 1);
     } else this.owner.changed(change, body.length);
   }
 

@@ -49,6 +49,11 @@ export class Keyspace {
     return this.group;
   }
 
+  /** The highest revision seen. */
+  get revision(): number {
+    return this.seen;
+  }
+
   note(revision: number): void {
     if (revision > this.seen) this.seen = revision;
   }

@@ -1,7 +1,8 @@
 import { connect, createServer } from "node:net";
 import type { NetConnectOpts, Server, Socket } from "node:net";
 import { StreamError, formatAddress } from "../../ports/index.ts";
-import type { Address, Listener, Stream, StreamErrorCode, StreamHandlers, StreamPurpose, Streams } from "../../ports/index.ts";
+import type { Address, Listener, Stream, StreamHandlers, StreamPurpose, Streams } from "../../ports/index.ts";
+import { streamError } from "./stream-errors.ts";
 
 export interface NodeStreamsOptions {
   /** Accepted connections per listener; more are dropped. Default 4,096. */
@@ -16,24 +17,6 @@ export interface NodeStreamsOptions {
 const keepAliveMs = 15_000;
 /** `onDrain` follows a write that left so much or more; the same with every version of Node. */
 const markBytes = 16 * 1024;
-
-const codes: Readonly<Record<string, StreamErrorCode>> = {
-  ECONNREFUSED: "refused",
-  ETIMEDOUT: "timeout",
-  ECONNRESET: "reset",
-  EPIPE: "reset",
-  ECONNABORTED: "reset",
-  EADDRINUSE: "in-use",
-  EHOSTUNREACH: "unreachable",
-  ENETUNREACH: "unreachable",
-  ENOTFOUND: "unreachable",
-  EAI_AGAIN: "unreachable",
-  EADDRNOTAVAIL: "unreachable",
-};
-
-function streamError(error: NodeJS.ErrnoException, otherwise: StreamErrorCode): StreamError {
-  return new StreamError(codes[error.code ?? ""] ?? otherwise, error.message, { cause: error });
-}
 
 /** TCP. */
 export class NodeStreams implements Streams {

@@ -1,0 +1,2 @@
+export { openRaw } from "./keyspace.ts";
+export type { RawHandle, RawKeyspace, RawWatch, RawWatchOwner, RawWatchRequest, TakeReply } from "./types.ts";

@@ -1,0 +1,53 @@
+import type { Compare, PutRequest, RangeRequest, RequestOp, TxnRequest } from "../messages/index.ts";
+import { RangeRequest_SortOrder, RangeRequest_SortTarget } from "../messages/index.ts";
+import { etcdErrors } from "../errors.ts";
+
+/** What etcd refuses before it proposes, in its order: which error a client sees depends on it. */
+export function checkRange(request: RangeRequest): void {
+  if (request.key.length === 0) throw etcdErrors.emptyKey();
+  if (!isKnown(request.sortOrder, RangeRequest_SortOrder) || !isKnown(request.sortTarget, RangeRequest_SortTarget)) {
+    throw etcdErrors.invalidSortOption();
+  }
+}
+
+function isKnown(value: number, values: Readonly<Record<string, number>>): boolean {
+  return Object.values(values).includes(value);
+}
+
+export function checkPut(request: PutRequest): void {
+  if (request.key.length === 0) throw etcdErrors.emptyKey();
+  if (request.ignoreValue && request.value.length > 0) throw etcdErrors.valueProvided();
+  if (request.ignoreLease && request.lease !== 0n) throw etcdErrors.leaseProvided();
+}
+
+export function checkDelete(request: { readonly key: Uint8Array }): void {
+  if (request.key.length === 0) throw etcdErrors.emptyKey();
+}
+
+/** A level's longest list counts against the budget of the levels below it. */
+export function checkTxn(request: TxnRequest, budget: number): void {
+  const longest = Math.max(request.compare.length, request.success.length, request.failure.length);
+  if (longest > budget) throw etcdErrors.tooManyOps();
+  for (const compare of request.compare) checkCompare(compare);
+  for (const operation of request.success) checkOperation(operation, budget - longest);
+  for (const operation of request.failure) checkOperation(operation, budget - longest);
+}
+
+function checkCompare(compare: Compare): void {
+  if (compare.key.length === 0) throw etcdErrors.emptyKey();
+}
+
+function checkOperation({ request }: RequestOp, budget: number): void {
+  switch (request.case) {
+    case "requestRange":
+      return checkRange(request.value);
+    case "requestPut":
+      return checkPut(request.value);
+    case "requestDeleteRange":
+      return checkDelete(request.value);
+    case "requestTxn":
+      return checkTxn(request.value, budget);
+    default:
+      throw etcdErrors.keyNotFound();
+  }
+}

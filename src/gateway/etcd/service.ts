@@ -1,0 +1,52 @@
+import type { RawHandle, RawKeyspace } from "../../api/index.ts";
+import type { CallOptions } from "../../api/index.ts";
+import type { Clock, Logger, Random } from "../../ports/index.ts";
+import type { Call, GrpcError } from "./grpc/index.ts";
+
+export interface HeaderFields {
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+  readonly revision: bigint;
+  readonly raftTerm: bigint;
+}
+
+/** What every service of the gateway stands on. A service is one file with a function that makes its methods from this. */
+export interface Ground {
+  readonly handle: RawHandle;
+  /** The default keyspace: what etcd's clients see. */
+  readonly kv: RawKeyspace;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly access: Access;
+  /** The header of an answer that saw the store at this revision. */
+  header(revision: number): HeaderFields;
+  /** How long a call to the cluster may take: etcd's own limit, or what is left to the client if that is less. */
+  within(call: Call): CallOptions;
+  toStatus(failure: unknown): GrpcError;
+  /**
+   * For a call whose client wants to be served only while there is a leader (`hasleader`): throws when there is none now, and
+   * calls back when there is none for a while. Returns how to take that back.
+   */
+  leaderRequired(call: Call, lost: (error: GrpcError) => void): () => void;
+}
+
+/** Who may do what. Each method throws the `GrpcError` that refuses, in the turn in which it is called. Keys are latin1 strings. */
+export interface Access {
+  read(call: Call, key: string, end: string): void;
+  write(call: Call, key: string): void;
+  remove(call: Call, key: string, end: string): void;
+  /** For what only administrators may do. */
+  administer(call: Call): void;
+  /** For what any known user may do. */
+  known(call: Call): void;
+}
+
+/** Authentication is not enabled: everybody may do everything. */
+export const openAccess: Access = {
+  read: () => undefined,
+  write: () => undefined,
+  remove: () => undefined,
+  administer: () => undefined,
+  known: () => undefined,
+};

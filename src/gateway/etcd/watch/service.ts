@@ -1,0 +1,217 @@
+import type { UnumError } from "../../../base/index.ts";
+import { latin1Decode, limits } from "../../../base/index.ts";
+import type { Timer } from "../../../ports/index.ts";
+import { etcdErrors } from "../errors.ts";
+import { defineService, encodeAnswer, framePrefixBytes, GrpcError } from "../grpc/index.ts";
+import type { Answers, Method, Questions } from "../grpc/index.ts";
+import { Watch, WatchCreateRequest_FilterType, WatchResponseSchema } from "../messages/index.ts";
+import type { WatchCreateRequest, WatchRequest } from "../messages/index.ts";
+import type { Ground } from "../service.ts";
+import { Watcher } from "./watcher.ts";
+import type { EventInit, WatcherOwner, WatchTerms } from "./watcher.ts";
+
+/** What stands for no watch: in refusals of a creation, and in the progress of a whole stream. */
+const noId = -1n;
+/** Beyond this a client counts as slow: its watches get no further credit until it has read. */
+const bufferedBytesMax = 1024 * 1024;
+/** A watch that asked for it is told how far it is, when nothing happened for so long. etcd's default, with its jitter. */
+const progressEveryMs = 600_000;
+const progressJitter = 0.1;
+
+export function watchService(ground: Ground): readonly Method[] {
+  return defineService(Watch, {
+    watch: (answers) => new WatchStream(ground, answers),
+  });
+}
+
+type Response = Parameters<typeof encodeAnswer<typeof WatchResponseSchema>>[1];
+
+/** The watches of one stream, by ids that its client or we chose. */
+class WatchStream implements Questions<WatchRequest>, WatcherOwner {
+  private readonly ground: Ground;
+  private readonly answers: Answers<Response>;
+  private readonly watchers = new Map<bigint, Watcher>();
+  private nextId = 0n;
+  /** Those that a progress of the whole stream waits for; undefined: nobody asked. */
+  private asked: Set<Watcher> | undefined;
+  private progressTimer: Timer | undefined;
+  private readonly releaseLeader: () => void;
+
+  constructor(ground: Ground, answers: Answers<Response>) {
+    this.ground = ground;
+    this.answers = answers;
+    this.releaseLeader = ground.leaderRequired(answers.call, (error) => answers.fail(error));
+  }
+
+  get isReading(): boolean {
+    return this.answers.bufferedBytes < bufferedBytesMax;
+  }
+
+  message({ requestUnion: union }: WatchRequest): void {
+    switch (union.case) {
+      case "createRequest":
+        return this.create(union.value);
+      case "cancelRequest":
+        return this.cancel(union.value.watchId);
+      case "progressRequest":
+        return this.askProgress();
+      default:
+        // etcd ignores what it does not know.
+        return undefined;
+    }
+  }
+
+  /** The client asks for nothing more, so its watches end. */
+  ended(): void {
+    this.answers.end();
+  }
+
+  stopped(watcher: Watcher, compactRevision: number, error: UnumError | undefined): void {
+    this.forget(watcher);
+    const header = this.ground.header(this.ground.kv.revision);
+    if (compactRevision > 0) {
+      this.answers.send({ header, watchId: watcher.terms.id, canceled: true, compactRevision: BigInt(compactRevision) });
+      return;
+    }
+    this.answers.fail(error === undefined ? etcdErrors.stopped() : this.ground.toStatus(error));
+  }
+
+  drained(): void {
+    for (const watcher of [...this.watchers.values()]) watcher.resume();
+  }
+
+  closed(): void {
+    this.releaseLeader();
+    this.progressTimer?.cancel();
+    for (const watcher of this.watchers.values()) watcher.close();
+    this.watchers.clear();
+  }
+
+  created(watcher: Watcher, revision: number): void {
+    this.answers.send({ header: this.ground.header(revision), watchId: watcher.terms.id, created: true });
+    if (watcher.terms.progress) this.armProgress();
+  }
+
+  events(watcher: Watcher, revision: number, events: readonly EventInit[]): void {
+    const { id, fragment } = watcher.terms;
+    const header = this.ground.header(revision);
+    const frame = encodeAnswer(WatchResponseSchema, { header, watchId: id, events: [...events] });
+    if (!fragment || events.length === 1 || frame.length - framePrefixBytes < limits.requestBytesMax) this.answers.sendEncoded(frame);
+    else this.sendFragments(watcher, header, events);
+  }
+
+  progressed(watcher: Watcher): void {
+    if (this.asked?.delete(watcher) === true && this.asked.size === 0) this.answerProgress();
+    if (!watcher.terms.progress || watcher.active) return;
+    this.answers.send({ header: this.ground.header(watcher.revision), watchId: watcher.terms.id });
+  }
+
+  private create(request: WatchCreateRequest): void {
+    const terms = this.termsOf(request);
+    const refusal = this.refusalOf(request, terms);
+    if (refusal !== undefined) {
+      const header = this.ground.header(this.ground.kv.revision);
+      this.answers.send({ header, watchId: noId, created: true, canceled: true, cancelReason: refusal });
+      return;
+    }
+    this.watchers.set(terms.id, new Watcher(this.ground, terms, this));
+  }
+
+  private termsOf(request: WatchCreateRequest): WatchTerms {
+    return {
+      id: request.watchId === 0n ? this.freeId() : request.watchId,
+      // No key at all stands for the first one.
+      key: request.key.length === 0 ? "\0" : latin1Decode(request.key),
+      end: latin1Decode(request.rangeEnd),
+      from: request.startRevision <= 0n ? 0 : Number(request.startRevision),
+      previous: request.prevKv,
+      progress: request.progressNotify,
+      fragment: request.fragment,
+      noPut: request.filters.includes(WatchCreateRequest_FilterType.NOPUT),
+      noDelete: request.filters.includes(WatchCreateRequest_FilterType.NODELETE),
+    };
+  }
+
+  private refusalOf(request: WatchCreateRequest, { id, key, end }: WatchTerms): string | undefined {
+    try {
+      this.ground.access.read(this.answers.call, key, end);
+    } catch (error) {
+      if (error instanceof GrpcError) return error.message;
+      throw error;
+    }
+    if (request.startRevision < 0n) return etcdErrors.compacted().message;
+    if (end !== "" && end !== "\0" && end <= key) return "mvcc: watcher range is empty";
+    return this.watchers.has(id) ? "mvcc: duplicate watch ID provided on the WatchStream" : undefined;
+  }
+
+  private freeId(): bigint {
+    while (this.watchers.has(this.nextId)) this.nextId++;
+    return this.nextId++;
+  }
+
+  private cancel(id: bigint): void {
+    const watcher = this.watchers.get(id);
+    if (watcher === undefined) return;
+    watcher.close();
+    this.forget(watcher);
+    this.answers.send({ header: this.ground.header(this.ground.kv.revision), watchId: id, canceled: true });
+  }
+
+  private forget(watcher: Watcher): void {
+    this.watchers.delete(watcher.terms.id);
+    if (this.asked?.delete(watcher) === true && this.asked.size === 0) this.answerProgress();
+  }
+
+  /** Of the whole stream: answered once every watch has been sent everything up to one revision. */
+  private askProgress(): void {
+    if (this.asked !== undefined) return;
+    this.asked = new Set(this.watchers.values());
+    if (this.asked.size === 0) return this.answerProgress();
+    for (const watcher of this.asked) watcher.askProgress();
+  }
+
+  private answerProgress(): void {
+    this.asked = undefined;
+    let revision = Number.POSITIVE_INFINITY;
+    for (const watcher of this.watchers.values()) revision = Math.min(revision, watcher.revision);
+    const told = revision === Number.POSITIVE_INFINITY ? this.ground.kv.revision : revision;
+    this.answers.send({ header: this.ground.header(told), watchId: noId });
+  }
+
+  private armProgress(): void {
+    if (this.progressTimer !== undefined) return;
+    const [byte = 0] = this.ground.random.bytes(1);
+    const delayMs = progressEveryMs * (1 + (progressJitter * byte) / 256);
+    this.progressTimer = this.ground.clock.after(delayMs, () => {
+      this.progressTimer = undefined;
+      for (const watcher of this.watchers.values()) {
+        if (!watcher.terms.progress) continue;
+        if (!watcher.active) watcher.askProgress();
+        watcher.active = false;
+      }
+      this.armProgress();
+    });
+  }
+
+  private sendFragments(watcher: Watcher, header: ReturnType<Ground["header"]>, events: readonly EventInit[]): void {
+    let piece: EventInit[] = [];
+    let bytes = 0;
+    const send = (fragment: boolean): void => {
+      this.answers.send({ header, watchId: watcher.terms.id, events: piece, fragment });
+      piece = [];
+      bytes = 0;
+    };
+    for (const event of events) {
+      const size = eventBytes(event);
+      if (piece.length > 0 && bytes + size >= limits.requestBytesMax) send(true);
+      piece.push(event);
+      bytes += size;
+    }
+    send(false);
+  }
+}
+
+/** About what an event takes: its keys and values, and numbers. */
+function eventBytes({ kv, prevKv }: EventInit): number {
+  return 64 + (kv?.key?.length ?? 0) + (kv?.value?.length ?? 0) + (prevKv?.key?.length ?? 0) + (prevKv?.value?.length ?? 0);
+}
