@@ -4,7 +4,7 @@ import { openHandle, openRawHandle } from "./api/index.ts";
 import type { ClientOptions, Environment, Held, Unum } from "./api/index.ts";
 import { Prng, UnumError, hexEncode, limits, resolveOptions } from "./base/index.ts";
 import type { OptionInput } from "./base/index.ts";
-import { NodeChecksum, NodeClock, NodeDisk, NodeNames, NodeRandom, NodeScope, NodeStreams } from "./platform/node/index.ts";
+import { NodeChecksum, NodeClock, NodeDigests, NodeDisk, NodeNames, NodeRandom, NodeScope, NodeStreams } from "./platform/node/index.ts";
 import type { EtcdGateway } from "./gateway/etcd/index.ts";
 import { StreamError, parseAddress, silentLogger } from "./ports/index.ts";
 import type { Address, Logger, Platform } from "./ports/index.ts";
@@ -129,7 +129,7 @@ async function openEtcd(
   const [{ openEtcdGateway }, { NodeHttp }] = await Promise.all([import("./gateway/etcd/index.ts"), import("./platform/node/http.ts")]);
   const handle = openRawHandle(environment, { ...client, name: `${client.name ?? ""} etcd` });
   try {
-    return await openEtcdGateway({ ...platform, http: new NodeHttp() }, handle, { listen });
+    return await openEtcdGateway({ ...platform, http: new NodeHttp(), digests: new NodeDigests() }, handle, { listen });
   } catch (error) {
     await handle.close();
     await node.close();

@@ -28,6 +28,7 @@ export type {
   Command,
   Compare as RawCompare,
   KeyRange,
+  KeyspaceSummary,
   KeyValue,
   Operation,
   OperationResult,

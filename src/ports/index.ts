@@ -1,5 +1,6 @@
 export type { Checksum } from "./checksum.ts";
 export type { Clock, Timer } from "./clock.ts";
+export type { Digest, Digests } from "./digest.ts";
 export { DiskError } from "./disk.ts";
 export type { Disk, DiskErrorCode, File } from "./disk.ts";
 export type { Http, HttpExchange, HttpFields, HttpHandlers, HttpListener, HttpOptions, HttpSecurity } from "./http.ts";

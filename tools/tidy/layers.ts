@@ -63,7 +63,7 @@ export const layers: readonly Layer[] = [
   }),
   layer("api", { base: "all", wire: "all", ports: "types", machine: "contract", "machine/commands": "all" }, { packages: ["croner"] }),
   layer("backends", { base: "all", ports: "all", api: "types", "machine/commands": "all" }),
-  layer("gateway", { base: "all", ports: "all", api: "all" }, { packages: ["@bufbuild/protobuf"] }),
+  layer("gateway", { base: "all", ports: "all", api: "all" }, { packages: ["@bufbuild/protobuf", "@bufbuild/protobuf/wkt"] }),
   layer("dashboard", { base: "all", ports: "all", api: "all" }),
   layer("cli", { base: "all", ports: "all", api: "all" }, { packages: ["commander"] }),
   layer("platform", { base: "all", ports: "all" }, { platform: true }),

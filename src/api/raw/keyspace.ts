@@ -1,4 +1,5 @@
 import { Writer } from "../../base/index.ts";
+import { decodeReplyRevision } from "../../machine/commands/index.ts";
 import type { Command, Query } from "../../machine/commands/index.ts";
 import { Method } from "../../wire/index.ts";
 import { readU64 } from "../client/connection.ts";
@@ -37,11 +38,17 @@ class RawSpace implements RawKeyspace {
   }
 
   command<T>(command: Command, take: TakeReply<T>, options?: CallOptions): Promise<T> {
-    return this.space.command(command, take, options);
+    return this.space.command(command, (reply) => this.take(reply, take), options);
   }
 
   query<T>(query: Query, take: TakeReply<T>, options?: ReadOptions): Promise<T> {
-    return this.space.query(query, take, options);
+    return this.space.query(query, (reply) => this.take(reply, take), options);
+  }
+
+  /** Every reply names a revision, a refusal's too. */
+  private take<T>(reply: Uint8Array, take: TakeReply<T>): T {
+    this.space.note(decodeReplyRevision(reply));
+    return take(reply);
   }
 
   async keepAlive(lease: bigint, options?: CallOptions): Promise<number> {

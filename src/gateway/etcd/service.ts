@@ -1,6 +1,6 @@
 import type { RawHandle, RawKeyspace } from "../../api/index.ts";
 import type { CallOptions } from "../../api/index.ts";
-import type { Clock, Logger, Random } from "../../ports/index.ts";
+import type { Clock, Digests, Logger, Random } from "../../ports/index.ts";
 import type { Call, GrpcError } from "./grpc/index.ts";
 
 export interface HeaderFields {
@@ -17,6 +17,7 @@ export interface Ground {
   readonly kv: RawKeyspace;
   readonly clock: Clock;
   readonly random: Random;
+  readonly digests: Digests;
   readonly logger: Logger;
   readonly access: Access;
   /** The header of an answer that saw the store at this revision. */

@@ -1,5 +1,6 @@
 export { NodeChecksum } from "./checksum.ts";
 export { NodeClock } from "./clock.ts";
+export { NodeDigests } from "./digest.ts";
 export { NodeDisk } from "./disk.ts";
 export { NodeNames } from "./names.ts";
 export { NodeRandom } from "./random.ts";

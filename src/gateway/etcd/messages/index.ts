@@ -6,4 +6,5 @@ export { Election, file_v3election } from "./generated/v3election_pb.ts";
 export type { LeaderKey } from "./generated/v3election_pb.ts";
 export { file_v3lock, Lock } from "./generated/v3lock_pb.ts";
 export { file_health, Health, HealthCheckResponse_ServingStatus } from "./generated/health_pb.ts";
-export { file_reflection, ServerReflection } from "./generated/reflection_pb.ts";
+export { file_reflection, ServerReflection, ServerReflectionResponseSchema } from "./generated/reflection_pb.ts";
+export type { ServerReflectionRequest } from "./generated/reflection_pb.ts";

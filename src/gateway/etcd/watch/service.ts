@@ -61,9 +61,8 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
     }
   }
 
-  /** The client asks for nothing more, so its watches end. */
   ended(): void {
-    this.answers.end();
+    // As in etcd, the watches go on: only the client's own end of the stream ends them.
   }
 
   stopped(watcher: Watcher, compactRevision: number, error: UnumError | undefined): void {

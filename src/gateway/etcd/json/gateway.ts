@@ -1,0 +1,272 @@
+import { create, fromJson, toJson } from "@bufbuild/protobuf";
+import type { DescMessage, Message, MessageInitShape } from "@bufbuild/protobuf";
+import { utf8Decode, utf8Encode } from "../../../base/index.ts";
+import type { HttpExchange, HttpFields, HttpHandlers } from "../../../ports/index.ts";
+import { Code, GrpcError, decodeMessage, framePrefixBytes, httpStatusOf } from "../grpc/index.ts";
+import type { Answers, Call, Method, Questions, StreamMethod, UnaryMethod } from "../grpc/index.ts";
+import { routes } from "./routes.ts";
+import { JsonReader } from "./values.ts";
+
+const jsonFields: HttpFields = { "content-type": "application/json", "grpc-metadata-content-type": "application/grpc" };
+const errorFields: HttpFields = { "content-type": "application/json" };
+const textFields: HttpFields = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" };
+const prefixes = ["/v3", "/v3beta"] as const;
+const metadataPrefix = "grpc-metadata-";
+
+export interface JsonHost {
+  readonly messageBytesMax: number;
+  toStatus(error: unknown): GrpcError;
+}
+
+/** etcd's methods as JSON over HTTP: names as in the definitions, 64-bit numbers as strings, bytes as base64, streams as lines. */
+export class JsonGateway {
+  private readonly methods: ReadonlyMap<string, Method>;
+  private readonly host: JsonHost;
+
+  constructor(methods: ReadonlyMap<string, Method>, host: JsonHost) {
+    this.methods = methods;
+    this.host = host;
+  }
+
+  /** Whether the exchange lies under one of the prefixes; then it is answered. */
+  accept(exchange: HttpExchange): boolean {
+    const path = exchange.path.split("?")[0] ?? "";
+    const prefix = prefixes.find((one) => path.startsWith(`${one}/`));
+    if (prefix === undefined) return false;
+    const method = this.methods.get(routes[path.slice(prefix.length)] ?? "");
+    if (method === undefined) refuse(exchange, 404, "Not Found\n");
+    else if (exchange.method !== "POST") refuse(exchange, 405, "Method Not Allowed\n");
+    else if (isForeign(exchange)) refuse(exchange, 403, "a page of another origin may not call this\n");
+    else if (method.kind === "unary") exchange.handle(new UnaryExchange(exchange, this.host, method));
+    else exchange.handle(new StreamExchange(exchange, this.host, method));
+    return true;
+  }
+}
+
+function refuse(exchange: HttpExchange, status: number, text: string): void {
+  exchange.handle({ onData: () => undefined, onEnd: () => undefined, onDrain: () => undefined, onClose: () => undefined });
+  exchange.reply(status, textFields, utf8Encode(text));
+}
+
+/** A browser says where a page comes from: it must come from here. */
+function isForeign({ fields }: HttpExchange): boolean {
+  const origin = fields["origin"];
+  if (origin === undefined) return false;
+  const host = fields["host"] ?? fields[":authority"] ?? "";
+  return origin !== `http://${host}` && origin !== `https://${host}`;
+}
+
+function encode(schema: DescMessage, message: Message): string {
+  return JSON.stringify(toJson(schema, message, { useProtoFieldName: true }));
+}
+
+function decode(schema: DescMessage, bytes: Uint8Array): Message {
+  try {
+    return fromJson(schema, JSON.parse(utf8Decode(bytes)), { ignoreUnknownFields: true });
+  } catch (error) {
+    throw new GrpcError(Code.invalidArgument, error instanceof Error ? error.message : String(error));
+  }
+}
+
+function errorText(error: GrpcError): string {
+  return JSON.stringify({ error: error.message, message: error.message, code: error.code });
+}
+
+/** What both kinds share: the call as services see it. */
+abstract class JsonExchange implements Call, HttpHandlers {
+  readonly path: string;
+  readonly fields: HttpFields;
+  readonly timeoutMs: undefined;
+  isOver = false;
+  protected readonly exchange: HttpExchange;
+  protected readonly host: JsonHost;
+  protected readonly reader: JsonReader;
+  private cancels: (() => void)[] = [];
+
+  constructor(exchange: HttpExchange, host: JsonHost, method: Method) {
+    this.exchange = exchange;
+    this.host = host;
+    this.path = method.path;
+    this.reader = new JsonReader(host.messageBytesMax * 2);
+    const fields: Record<string, string> = { ...exchange.fields };
+    for (const [name, value] of Object.entries(exchange.fields)) {
+      if (name.startsWith(metadataPrefix)) fields[name.slice(metadataPrefix.length)] = value;
+    }
+    this.fields = fields;
+  }
+
+  get peer(): string {
+    return this.exchange.peer;
+  }
+
+  get subject(): string | undefined {
+    return this.exchange.subject;
+  }
+
+  onCancel(callback: () => void): void {
+    if (this.isOver) return callback();
+    this.cancels.push(callback);
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (this.isOver) return;
+    this.attempt(() => {
+      this.reader.push(bytes);
+      this.read();
+    });
+  }
+
+  onEnd(): void {
+    if (!this.isOver) this.attempt(() => this.finishRequest());
+  }
+
+  onClose(): void {
+    this.over();
+  }
+
+  protected attempt(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.fail(this.host.toStatus(error));
+    }
+  }
+
+  protected over(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    const { cancels } = this;
+    this.cancels = [];
+    for (const callback of cancels) callback();
+    this.onOver();
+  }
+
+  abstract onDrain(): void;
+  abstract fail(error: GrpcError): void;
+  protected abstract read(): void;
+  protected abstract finishRequest(): void;
+  protected abstract onOver(): void;
+}
+
+class UnaryExchange extends JsonExchange {
+  private readonly method: UnaryMethod;
+  private request: Uint8Array | undefined;
+
+  constructor(exchange: HttpExchange, host: JsonHost, method: UnaryMethod) {
+    super(exchange, host, method);
+    this.method = method;
+  }
+
+  onDrain(): void {
+    // An answer is handed over whole.
+  }
+
+  fail(error: GrpcError): void {
+    if (this.isOver) return;
+    this.exchange.reply(httpStatusOf(error.code), errorFields, utf8Encode(errorText(error)));
+    this.over();
+  }
+
+  protected read(): void {
+    this.request ??= this.reader.next();
+  }
+
+  protected finishRequest(): void {
+    const { input, output } = this.method.desc;
+    if (this.request === undefined && this.reader.isPartial) throw new GrpcError(Code.invalidArgument, "unexpected EOF");
+    const message = this.request === undefined ? create(input) : decode(input, this.request);
+    this.method.invoke(message, this).then(
+      (answer) => {
+        if (this.isOver) return;
+        this.exchange.reply(200, jsonFields, utf8Encode(encode(output, answer)));
+        this.over();
+      },
+      (error: unknown) => this.fail(this.host.toStatus(error)),
+    );
+  }
+
+  protected onOver(): void {
+    this.request = undefined;
+  }
+}
+
+class StreamExchange extends JsonExchange implements Answers<unknown> {
+  private readonly method: StreamMethod;
+  private questions: Questions<Message> | undefined;
+  private begun = false;
+
+  constructor(exchange: HttpExchange, host: JsonHost, method: StreamMethod) {
+    super(exchange, host, method);
+    this.method = method;
+    this.attempt(() => {
+      this.questions = method.open(this);
+    });
+  }
+
+  get call(): Call {
+    return this;
+  }
+
+  get bufferedBytes(): number {
+    return this.exchange.bufferedBytes;
+  }
+
+  send(message: unknown): void {
+    const { output } = this.method.desc;
+    this.line(`{"result":${encode(output, create(output, message as MessageInitShape<typeof output>))}}\n`);
+  }
+
+  sendEncoded(encoded: Uint8Array): void {
+    const { output } = this.method.desc;
+    this.line(`{"result":${encode(output, decodeMessage(output, encoded.subarray(framePrefixBytes)))}}\n`);
+  }
+
+  end(): void {
+    if (this.isOver) return;
+    this.begin();
+    this.exchange.end();
+    this.over();
+  }
+
+  fail(error: GrpcError): void {
+    if (this.isOver) return;
+    const { code, message } = error;
+    const status = httpStatusOf(code);
+    if (this.begun) {
+      this.exchange.write(utf8Encode(`${JSON.stringify({ error: { grpc_code: code, http_code: status, message } })}\n`));
+      this.exchange.end();
+    } else this.exchange.reply(status, errorFields, utf8Encode(errorText(error)));
+    this.over();
+  }
+
+  onDrain(): void {
+    if (!this.isOver) this.questions?.drained?.();
+  }
+
+  protected read(): void {
+    for (let object = this.reader.next(); object !== undefined && !this.isOver; object = this.reader.next()) {
+      this.questions?.message(decode(this.method.desc.input, object));
+    }
+  }
+
+  protected finishRequest(): void {
+    if (this.reader.isPartial) throw new GrpcError(Code.invalidArgument, "unexpected EOF");
+    this.questions?.ended();
+  }
+
+  protected onOver(): void {
+    this.questions?.closed();
+  }
+
+  private line(text: string): void {
+    if (this.isOver) return;
+    this.begin();
+    this.exchange.write(utf8Encode(text));
+  }
+
+  private begin(): void {
+    if (this.begun) return;
+    this.begun = true;
+    this.exchange.begin(200, jsonFields);
+  }
+}
