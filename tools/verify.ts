@@ -39,6 +39,13 @@ const tests = async (...args: string[]): Promise<StepResult> => {
   return { ok: counts.failed + skips === 0, counts };
 };
 
+/** Tests with programs that may not be installed: what is skipped is named, and that is no failure. */
+const foreignTests = async (config: string): Promise<StepResult> => {
+  const counts = await runVitest(["--config", config]);
+  for (const name of counts.skipped) console.log(`skipped, not installed: ${name}`);
+  return { ok: counts.failed === 0, counts };
+};
+
 export const steps: readonly Step[] = [
   { name: "lint", what: "format and lint", run: () => tool("biome", "ci", "--error-on-warnings", "--colors=off", ".") },
   { name: "build", what: "types and build of every layer", run: () => tool("tsc", "-b") },
@@ -48,6 +55,7 @@ export const steps: readonly Step[] = [
   { name: "package", what: "what npm would publish", run: () => node("dist/tools/package.js") },
   { name: "test", what: "npm test", run: () => tests() },
   { name: "cluster", what: "real processes, killed for real", run: () => tests("--config", "vitest.cluster.config.ts") },
+  { name: "etcd", what: "etcdctl against the gateway, beside a real etcd", run: () => foreignTests("vitest.etcd.config.ts") },
   { name: "docs", what: "examples of README and docs, executed", run: () => node("dist/tools/snippets.js") },
   { name: "sim", what: "fixed seeds of the simulator, and this commit's own", run: () => node("dist/sim/main.js", "--smoke") },
   {

@@ -14,6 +14,8 @@ export interface LocalOptions {
   /** Node i listens on port + i. */
   readonly port: number;
   readonly log?: string | undefined;
+  /** Where node i answers etcd's clients; it does not where there is none. */
+  readonly etcd?: readonly (string | undefined)[] | undefined;
 }
 
 const linesKept = 2000;
@@ -26,6 +28,7 @@ export class LocalNode {
   readonly zone: string;
   readonly address: string;
   readonly data: string;
+  readonly etcd: string | undefined;
   state: LocalState = "down";
   /** When the state began, in the clock's milliseconds. */
   sinceMs = 0;
@@ -42,6 +45,7 @@ export class LocalNode {
     this.zone = String.fromCharCode(97 + (at % 26));
     this.address = `${localHost}:${options.port + at}`;
     this.data = `${options.data}/${this.name}`;
+    this.etcd = options.etcd?.[at];
   }
 
   get pid(): number | undefined {
@@ -66,11 +70,12 @@ export class LocalNode {
       expect: String(expect),
       zone: this.zone,
       log,
+      ...(this.etcd === undefined ? {} : { etcd: this.etcd }),
     };
     const child = context.processes.spawn({
       args: ["start", ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]), stopWithParentFlag],
       // The developer's own settings are about other nodes than these.
-      environment: { UNUM_EPHEMERAL: "", UNUM_INSECURE: "" },
+      environment: { UNUM_EPHEMERAL: "", UNUM_INSECURE: "", UNUM_ETCD: "" },
       onErrorLine: (line) => {
         this.lastLine = line;
         this.lines.push(line);
@@ -184,7 +189,7 @@ export class LocalCluster {
   }
 
   /**
-   * A client of the whole cluster, once it has acknowledged a write. The key is deleted again. Rejects
+   * A client of the whole cluster, once it has a leader that can commit: nothing is written. Rejects
    * when a node process ends meanwhile, or when `patienceMs` are over.
    */
   async ready(patienceMs: number): Promise<Client> {
@@ -198,14 +203,14 @@ export class LocalCluster {
         let client: Client | undefined;
         try {
           client = await Promise.race([this.context.connect(this.endpoints, { timeout: 10_000 }), failed]);
-          await Promise.race([client.kv.put(readyKey, readyValue, { timeout: 2000 }), failed]);
-          await client.kv.delete(readyKey);
+          // A linearizable read: its leader has committed an entry of its term. It leaves the revision where it is.
+          await Promise.race([client.kv.get(readyKey, { timeout: 2000 }), failed]);
           return client;
         } catch (error) {
           await client?.close();
           if (error instanceof Failure) throw error;
           if (clock.now() > deadline)
-            throw new Failure("NOT_READY", `no write was acknowledged in ${Math.round(patienceMs / 1000)} s: ${failureMessage(error)}`);
+            throw new Failure("NOT_READY", `no read was answered in ${Math.round(patienceMs / 1000)} s: ${failureMessage(error)}`);
         }
         await sleep(clock, 25);
       }
@@ -215,9 +220,8 @@ export class LocalCluster {
   }
 }
 
-/** Written and deleted once to see that the cluster acknowledges writes. */
+/** Read once, to see that the cluster answers. */
 export const readyKey = "_unum/local/ready";
-const readyValue = new Uint8Array([0x31]);
 
 export function describeExit(exit: ChildExit): string {
   return exit.signal === null ? `exit code ${exit.code ?? "unknown"}` : `signal ${exit.signal}`;

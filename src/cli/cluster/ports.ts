@@ -21,7 +21,7 @@ export async function freePorts(context: Pick<CliContext, "streams">, wanted: nu
   throw new Failure("PORT_IN_USE", `no ${count} free ports in a row from ${wanted} on`);
 }
 
-async function isFree(context: Pick<CliContext, "streams">, port: number): Promise<boolean> {
+export async function isFree(context: Pick<CliContext, "streams">, port: number): Promise<boolean> {
   try {
     const listener = await context.streams.listen({ host: localHost, port }, (stream) => stream.destroy());
     await listener.close();

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { freePorts } from "../cluster/ports.ts";
+import { freePorts, isFree, localHost } from "../cluster/ports.ts";
 import { readCount } from "../command.ts";
 import type { Registry } from "../command.ts";
 import type { CliContext } from "../context.ts";
@@ -14,6 +14,7 @@ interface DevFlags {
   readonly nodes: string;
   readonly data: string;
   readonly port: string;
+  readonly etcdPort: string;
   readonly fresh?: boolean;
 }
 
@@ -24,6 +25,7 @@ export function addDevCommand(program: Command, registry: Registry): void {
     .option("--nodes <N>", "how many nodes", "3")
     .option("--data <DIR>", "where their data is kept", ".unum/dev")
     .option("--port <PORT>", "node i listens on 127.0.0.1:PORT + i, from 0", "7400")
+    .option("--etcd-port <PORT>", "node i answers etcd's clients on 127.0.0.1:PORT + 10 i", "2379")
     .option("--fresh", "empty the data first")
     .action(registry.action((flags: DevFlags) => dev(registry.context, flags)));
 }
@@ -31,12 +33,14 @@ export function addDevCommand(program: Command, registry: Registry): void {
 async function dev(context: CliContext, flags: DevFlags): Promise<ExitCode> {
   const nodes = readCount("--nodes", flags.nodes, 1, 9);
   const wanted = readCount("--port", flags.port, 1, 65_535 - nodes);
+  const etcdPort = readCount("--etcd-port", flags.etcdPort, 1, 65_535 - nodes * etcdStep);
   await refuseSecond(context, flags.data);
   if (flags.fresh === true) await context.files.remove(flags.data);
   const port = await freePorts(context, wanted, nodes);
   if (port !== wanted) context.stderr.write(`ports ${portRange(wanted, nodes)} are not all free; using ${portRange(port, nodes)}\n`);
+  const etcd = await etcdAddresses(context, etcdPort, nodes);
   const lively = isLively(context.stdout, context.processes.environment);
-  const cluster = new Dev(context, { nodes, data: flags.data, port, lively, keys: context.stdin.terminal });
+  const cluster = new Dev(context, { nodes, data: flags.data, port, etcd, lively, keys: context.stdin.terminal });
   // The live table shows by itself that something goes on.
   const starting = lively ? undefined : new Progress(context.stderr, context.clock, false, `starting ${plural(nodes, "node")}`);
   let quit = (): void => undefined;
@@ -64,6 +68,20 @@ async function dev(context: CliContext, flags: DevFlags): Promise<ExitCode> {
     for (const release of releases) release();
     context.stderr.write(`stopped; the data is kept in ${flags.data}\n`);
   }
+}
+
+/** As etcd's own examples count: 2379, 2389, 2399. A node whose port is taken does without. */
+const etcdStep = 10;
+
+async function etcdAddresses(context: CliContext, first: number, nodes: number): Promise<readonly (string | undefined)[]> {
+  const addresses: (string | undefined)[] = [];
+  for (let at = 0; at < nodes; at++) {
+    const port = first + at * etcdStep;
+    const free = await isFree(context, port);
+    addresses.push(free ? `${localHost}:${port}` : undefined);
+    if (!free) context.stderr.write(`port ${port} is taken: n${at + 1} does not answer etcd's clients\n`);
+  }
+  return addresses;
 }
 
 function portRange(first: number, count: number): string {

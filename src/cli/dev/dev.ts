@@ -23,6 +23,8 @@ export interface DevOptions {
   readonly nodes: number;
   readonly data: string;
   readonly port: number;
+  /** Where node i answers etcd's clients. */
+  readonly etcd: readonly (string | undefined)[];
   /** Redraw in place, with colours; else plain lines. */
   readonly lively: boolean;
   /** Keys are read. */
@@ -54,15 +56,13 @@ export class Dev {
   constructor(context: CliContext, options: DevOptions) {
     this.context = context;
     this.options = options;
-    this.cluster = new LocalCluster(context, { nodes: options.nodes, data: options.data, port: options.port }, (node, exit) =>
-      this.onExit(node, exit),
-    );
+    this.cluster = new LocalCluster(context, options, (node, exit) => this.onExit(node, exit));
     this.monitors = this.cluster.nodes.map((node) => new NodeMonitor(context, node));
     this.screen = new Screen(context.stdout);
     this.header = `unum dev   ${options.nodes} node${options.nodes === 1 ? "" : "s"}, data ${options.data}, starting`;
   }
 
-  /** Starts the nodes; fulfils after the first acknowledged write. */
+  /** Starts the nodes; fulfils when the cluster has a leader that can commit. */
   async start(): Promise<void> {
     const { clock } = this.context;
     const began = clock.now();
@@ -71,6 +71,8 @@ export class Dev {
     this.client = await this.cluster.ready(readyPatienceMs);
     this.header = `unum dev   ${this.options.nodes} node${this.options.nodes === 1 ? "" : "s"}, data ${this.options.data}, ready in ${readyTime(clock.now() - began)}`;
     await this.writeFile();
+    const etcd = this.options.etcd.filter((address) => address !== undefined);
+    if (etcd.length > 0) this.say(`etcd's clients: --endpoints=${etcd.join(",")}`);
     if (this.options.lively) this.draw();
     else await this.printPlain();
     if (!this.options.lively) this.poll();
