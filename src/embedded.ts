@@ -126,10 +126,17 @@ async function openEtcd(
 ): Promise<EtcdGateway> {
   const listen = parseAddress(address);
   if (listen === undefined) throw new UnumError("INVALID_ARGUMENT", `"${address}" is no address; write host:port.`);
-  const [{ openEtcdGateway }, { NodeHttp }] = await Promise.all([import("./gateway/etcd/index.ts"), import("./platform/node/http.ts")]);
+  const [{ openEtcdGateway }, { Connection }, { NodeHttp }] = await Promise.all([
+    import("./gateway/etcd/index.ts"),
+    import("./gateway/http2/index.ts"),
+    import("./platform/node/http.ts"),
+  ]);
+  const http = new NodeHttp((stream, subject, options, accept, closed) => {
+    return new Connection(stream, subject, { clock: platform.clock, options, accept, closed });
+  });
   const handle = openRawHandle(environment, { ...client, name: `${client.name ?? ""} etcd` });
   try {
-    return await openEtcdGateway({ ...platform, http: new NodeHttp(), digests: new NodeDigests() }, handle, { listen });
+    return await openEtcdGateway({ ...platform, http, digests: new NodeDigests() }, handle, { listen });
   } catch (error) {
     await handle.close();
     await node.close();

@@ -1,31 +1,51 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createHttp1 } from "node:http";
-import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
-import { constants, createServer as createHttp2 } from "node:http2";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { createServer } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { createServer as createTls } from "node:tls";
-import type { Address, Http, HttpExchange, HttpListener, HttpOptions } from "../../ports/index.ts";
+import type { Address, Http, HttpExchange, HttpListener, HttpOptions, Stream } from "../../ports/index.ts";
 import { Http1Exchange } from "./http-1.ts";
-import { Http2Exchange } from "./http-2.ts";
+import { subjectOf } from "./http-peer.ts";
 import { streamError } from "./stream-errors.ts";
+import { NodeStream } from "./streams.ts";
 
 /** How long a new connection may say nothing. */
 const silenceMs = 10_000;
 /** The first bytes of every HTTP/2 connection in clear text. */
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const resetWindowMs = 10_000;
 /** How often connections are looked at for answers that nobody reads. */
 const sweepMs = 1_000;
-/** HTTP/2 counts a field as its bytes and this. */
-const fieldOverheadBytes = 32;
+/** After the end, how long nothing may move before the rest is given up. */
+const lingerMs = 5_000;
 
-/** `node:http` and `node:http2` behind one port. */
+/** An HTTP/2 connection that is served. */
+export interface Http2Connection {
+  /** No new requests; ends when those in flight have. */
+  leave(): void;
+  destroy(): void;
+}
+
+/** Serves a connection whose first bytes are HTTP/2's. */
+export type ServeHttp2 = (
+  stream: Stream,
+  subject: string | undefined,
+  options: HttpOptions,
+  accept: (exchange: HttpExchange) => void,
+  closed: () => void,
+) => Http2Connection;
+
+/** One port for both: HTTP/1.1 is `node:http`'s, HTTP/2 whoever the root gives. */
 export class NodeHttp implements Http {
+  private readonly http2: ServeHttp2;
+
+  constructor(http2: ServeHttp2) {
+    this.http2 = http2;
+  }
+
   listen(address: Address, options: HttpOptions, accept: (exchange: HttpExchange) => void): Promise<HttpListener> {
     return new Promise((resolve, reject) => {
-      const listener = new NodeHttpListener(address.host, options, accept);
+      const listener = new NodeHttpListener(address.host, options, accept, this.http2);
       const { server } = listener;
       server.once("error", (error) => reject(streamError(error, "unreachable")));
       server.listen({ host: address.host, port: address.port }, () => {
@@ -43,18 +63,17 @@ class NodeHttpListener implements HttpListener {
   private readonly options: HttpOptions;
   private readonly accept: (exchange: HttpExchange) => void;
   private readonly http1: ReturnType<typeof createHttp1>;
-  private readonly http2: Http2Server;
+  private readonly http2: ServeHttp2;
   private readonly sockets = new Set<Socket>();
-  /** The open exchanges of each HTTP/2 connection. */
-  private readonly exchanges = new Map<ServerHttp2Session, Set<Http2Exchange>>();
+  private readonly connections2 = new Set<Http2Connection>();
   private readonly sweep: NodeJS.Timeout;
 
-  constructor(host: string, options: HttpOptions, accept: (exchange: HttpExchange) => void) {
+  constructor(host: string, options: HttpOptions, accept: (exchange: HttpExchange) => void, http2: ServeHttp2) {
     this.host = host;
     this.options = options;
     this.accept = accept;
     this.http1 = this.makeHttp1();
-    this.http2 = this.makeHttp2();
+    this.http2 = http2;
     const onSocket = (socket: Socket): void => this.onSocket(socket);
     const { secure } = options;
     if (secure === undefined) this.server = createServer({ noDelay: true }, onSocket);
@@ -94,7 +113,7 @@ class NodeHttpListener implements HttpListener {
 
   async stop(graceMs: number): Promise<void> {
     await this.close();
-    for (const session of this.exchanges.keys()) session.close();
+    for (const connection of [...this.connections2]) connection.leave();
     this.http1.closeIdleConnections();
     if (this.sockets.size > 0 && graceMs > 0) {
       await new Promise<void>((resolve) => {
@@ -108,7 +127,7 @@ class NodeHttpListener implements HttpListener {
         }
       });
     }
-    for (const session of [...this.exchanges.keys()]) session.destroy();
+    for (const connection of [...this.connections2]) connection.destroy();
     for (const socket of [...this.sockets]) socket.destroy();
   }
 
@@ -118,7 +137,7 @@ class NodeHttpListener implements HttpListener {
     socket.on("error", () => undefined);
     const { alpnProtocol } = socket as TLSSocket;
     if (alpnProtocol === "h2") {
-      this.http2.emit("connection", socket);
+      this.serveHttp2(socket);
       return;
     }
     if (alpnProtocol === "http/1.1") {
@@ -144,8 +163,11 @@ class NodeHttpListener implements HttpListener {
       socket.removeListener("data", onData);
       socket.pause();
       socket.unshift(seen);
-      (maybe ? this.http2 : this.http1).emit("connection", socket);
-      if (!maybe) socket.resume();
+      if (maybe) this.serveHttp2(socket);
+      else {
+        this.http1.emit("connection", socket);
+        socket.resume();
+      }
     };
     socket.on("data", onData);
     socket.on("close", () => clearTimeout(timer));
@@ -163,66 +185,15 @@ class NodeHttpListener implements HttpListener {
     return server;
   }
 
-  private makeHttp2(): Http2Server {
-    const { headBytesMax, streamsMax, windowBytes } = this.options;
-    const server = createHttp2({
-      settings: { maxConcurrentStreams: streamsMax, maxHeaderListSize: headBytesMax, initialWindowSize: windowBytes, enablePush: false },
-      maxHeaderListPairs: Math.max(16, Math.floor(headBytesMax / fieldOverheadBytes)),
-      maxSessionMemory: 64,
-      maxOutstandingPings: 64,
-    });
-    server.on("session", (session) => this.onSession(session));
-    server.on("sessionError", () => undefined);
-    server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => this.onStream(stream, headers));
-    return server;
-  }
-
-  private onSession(session: ServerHttp2Session): void {
-    this.exchanges.set(session, new Set());
-    session.setLocalWindowSize(this.options.windowBytes * 8);
-    session.on("close", () => this.exchanges.delete(session));
-    session.on("error", () => undefined);
-  }
-
-  private onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    const session = stream.session as CountingSession | undefined;
-    stream.on("aborted", () => {
-      if (session !== undefined && stream.rstCode === constants.NGHTTP2_CANCEL) this.countReset(session);
-    });
-    const exchange = new Http2Exchange(stream, headers);
-    if (session !== undefined) this.track(session, exchange, stream);
-    this.accept(exchange);
-  }
-
-  private track(session: ServerHttp2Session, exchange: Http2Exchange, stream: ServerHttp2Stream): void {
-    const open = this.exchanges.get(session);
-    if (open === undefined) return;
-    open.add(exchange);
-    stream.on("close", () => open.delete(exchange));
-  }
-
-  /** A client that opens streams only to reset them makes us work for nothing. */
-  private countReset(session: CountingSession): void {
-    const now = performance.now();
-    if (session.resetsSinceMs === undefined || now - session.resetsSinceMs > resetWindowMs) {
-      session.resetsSinceMs = now;
-      session.resets = 0;
-    }
-    session.resets = (session.resets ?? 0) + 1;
-    if (session.resets > this.options.resetsMax) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
-  }
-
   private closeUnread(): void {
-    for (const [session, exchanges] of this.exchanges) {
-      let buffered = session.socket?.writableLength ?? 0;
-      for (const exchange of exchanges) buffered += exchange.bufferedBytes;
-      if (buffered > this.options.outputBytesMax) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
-    }
     for (const socket of this.sockets) if (socket.writableLength > this.options.outputBytesMax) socket.destroy();
   }
-}
 
-interface CountingSession extends ServerHttp2Session {
-  resets?: number;
-  resetsSinceMs?: number;
+  private serveHttp2(socket: Socket): void {
+    const connection = this.http2(new NodeStream(socket, lingerMs), subjectOf(socket), this.options, this.accept, () =>
+      this.connections2.delete(connection),
+    );
+    this.connections2.add(connection);
+    socket.resume();
+  }
 }

@@ -99,7 +99,7 @@ class NodeListener implements Listener {
  * Invariant: the socket's events are listened to from the first moment, so that none is lost before
  * `handle`; bytes wait in the socket until then. After `onClose` the handlers are `silent`.
  */
-class NodeStream implements Stream {
+export class NodeStream implements Stream {
   readonly peer: string;
   /** What the socket does not count is in the kernel. */
   readonly copies = true;
