@@ -11,6 +11,8 @@ import { JsonGateway } from "./json/gateway.ts";
 import { kvService } from "./kv/service.ts";
 import { LeaderMonitor } from "./leader.ts";
 import { leaseService } from "./lease/service.ts";
+import { electionService } from "./locks/election.ts";
+import { lockService } from "./locks/lock.ts";
 import { maintenanceService } from "./maintenance/service.ts";
 import { Endpoints } from "./probes/endpoints.ts";
 import { healthService } from "./probes/health.ts";
@@ -54,6 +56,8 @@ const services: readonly ((ground: Ground) => readonly Method[])[] = [
   leaseService,
   clusterService,
   maintenanceService,
+  lockService,
+  electionService,
   healthService,
   reflectionService,
 ];

@@ -163,20 +163,23 @@ export class Connection implements Sender, StreamHandlers {
   }
 
   consumed(exchange: Exchange, bytes: number): void {
+    this.giveBack(bytes);
     const { windowBytes } = this.host.options;
-    this.unacknowledged += bytes;
-    if (this.unacknowledged >= windowBytes * 4) {
-      this.output.number(FrameType.windowUpdate, 0, this.unacknowledged);
-      this.receiveWindow += this.unacknowledged;
-      this.unacknowledged = 0;
-      this.schedule();
-    }
     if (exchange.closed || exchange.remoteEnded) return;
     exchange.unacknowledged += bytes;
     if (exchange.unacknowledged < windowBytes / 2) return;
     this.output.number(FrameType.windowUpdate, exchange.id, exchange.unacknowledged);
     exchange.receiveWindow += exchange.unacknowledged;
     exchange.unacknowledged = 0;
+    this.schedule();
+  }
+
+  private giveBack(bytes: number): void {
+    this.unacknowledged += bytes;
+    if (this.unacknowledged < this.host.options.windowBytes * 4) return;
+    this.output.number(FrameType.windowUpdate, 0, this.unacknowledged);
+    this.receiveWindow += this.unacknowledged;
+    this.unacknowledged = 0;
     this.schedule();
   }
 
@@ -254,8 +257,8 @@ export class Connection implements Sender, StreamHandlers {
     const exchange = this.exchanges.get(id);
     if (exchange === undefined) {
       // It was reset here, and the client did not know yet.
-      this.unacknowledged += length;
       this.guard.countIdle();
+      this.giveBack(length);
       return;
     }
     if (exchange.remoteEnded) throw new ConnectionFailure(ErrorCode.streamClosed, "data behind the end of a stream");
@@ -354,10 +357,7 @@ export class Connection implements Sender, StreamHandlers {
     if (bytes > windowBytesMax) throw new ConnectionFailure(ErrorCode.flowControl, "a window is too large");
     const change = bytes - this.peerWindow;
     this.peerWindow = bytes;
-    for (const exchange of this.exchanges.values()) {
-      exchange.sendWindow += change;
-      if (exchange.sendWindow > windowBytesMax) throw new ConnectionFailure(ErrorCode.flowControl, "a window is too large");
-    }
+    for (const exchange of this.exchanges.values()) exchange.sendWindow += change;
   }
 
   private onPing(flags: number, payload: Uint8Array): void {

@@ -26,6 +26,8 @@ abstract class GrpcCall implements Call, HttpHandlers {
   protected readonly reader: FrameReader;
   private deadline: Timer | undefined;
   private cancels: (() => void)[] | undefined;
+  /** The answer is whole: nothing was cancelled. */
+  protected completed = false;
 
   constructor(exchange: HttpExchange, host: CallHost) {
     this.exchange = exchange;
@@ -100,7 +102,7 @@ abstract class GrpcCall implements Call, HttpHandlers {
     this.host.closed(this);
     const { cancels } = this;
     this.cancels = undefined;
-    if (cancels !== undefined) for (const callback of cancels) callback();
+    if (cancels !== undefined && !this.completed) for (const callback of cancels) callback();
     this.onOver();
   }
 }
@@ -143,6 +145,7 @@ export class UnaryCall extends GrpcCall {
   private readonly answered = (frame: Uint8Array): void => {
     if (this.isOver) return;
     this.exchange.reply(200, answerFields, frame, okTrailers);
+    this.completed = true;
     this.over();
   };
 
@@ -186,6 +189,7 @@ export class StreamCall extends GrpcCall implements Answers<unknown> {
     if (this.isOver) return;
     this.begin();
     this.exchange.end(okTrailers);
+    this.completed = true;
     this.over();
   }
 

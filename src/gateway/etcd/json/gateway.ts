@@ -82,6 +82,8 @@ abstract class JsonExchange implements Call, HttpHandlers {
   protected readonly host: JsonHost;
   protected readonly reader: JsonReader;
   private cancels: (() => void)[] = [];
+  /** The answer is whole: nothing was cancelled. */
+  protected completed = false;
 
   constructor(exchange: HttpExchange, host: JsonHost, method: Method) {
     this.exchange = exchange;
@@ -137,7 +139,7 @@ abstract class JsonExchange implements Call, HttpHandlers {
     this.isOver = true;
     const { cancels } = this;
     this.cancels = [];
-    for (const callback of cancels) callback();
+    if (!this.completed) for (const callback of cancels) callback();
     this.onOver();
   }
 
@@ -179,6 +181,7 @@ class UnaryExchange extends JsonExchange {
       (answer) => {
         if (this.isOver) return;
         this.exchange.reply(200, jsonFields, utf8Encode(encode(output, answer)));
+        this.completed = true;
         this.over();
       },
       (error: unknown) => this.fail(this.host.toStatus(error)),
@@ -225,6 +228,7 @@ class StreamExchange extends JsonExchange implements Answers<unknown> {
     if (this.isOver) return;
     this.begin();
     this.exchange.end();
+    this.completed = true;
     this.over();
   }
 

@@ -1,0 +1,102 @@
+import { equalBytes, latin1Decode, latin1Encode } from "../../../base/index.ts";
+import { Code, defineService, GrpcError } from "../grpc/index.ts";
+import type { Answers, Call, Method } from "../grpc/index.ts";
+import { keyValueOf } from "../kv/results.ts";
+import { boundedNumber, leaseOf, signedLease } from "../kv/operations.ts";
+import { Election } from "../messages/index.ts";
+import type { LeaderKey } from "../messages/index.ts";
+import type { Ground } from "../service.ts";
+import { createdAt, follow, leavePlace, nearest, runTxn, takePlace, waitInLine } from "./line.ts";
+
+const missingLeader = (): GrpcError => new GrpcError(Code.unknown, '"leader" field must be provided');
+const notLeader = (): GrpcError => new GrpcError(Code.unknown, "election: not leader");
+const noLeader = (): GrpcError => new GrpcError(Code.unknown, "election: no leader");
+
+/** etcd's election service: the first in the line of a name leads, and its value is what it proclaims. */
+export function electionService(ground: Ground): readonly Method[] {
+  return defineService(Election, {
+    campaign: async (request, call) => {
+      const name = latin1Decode(request.name);
+      const { place, found } = await takePlace(ground, call, name, request.lease, request.value);
+      const leader = {
+        name: request.name,
+        key: latin1Encode(place.key),
+        rev: BigInt(place.revision),
+        lease: signedLease(place.lease),
+      };
+      if (found !== undefined && !equalBytes(found.value, request.value)) await proclaim(ground, call, leader, request.value);
+      await waitInLine(ground, call, name, place);
+      return { header: ground.header(place.seen), leader };
+    },
+
+    proclaim: async (request, call) => {
+      if (request.leader === undefined) throw missingLeader();
+      return { header: ground.header(await proclaim(ground, call, request.leader, request.value)) };
+    },
+
+    leader: async (request, call) => {
+      const name = latin1Decode(request.name);
+      ground.access.read(call, `${name}/`, `${name}0`);
+      const { revision, entry } = await nearest(ground, call, name);
+      if (entry === undefined) throw noLeader();
+      return { header: ground.header(revision), kv: keyValueOf(entry) };
+    },
+
+    observe: (answers) => ({
+      message: (request) => {
+        const name = latin1Decode(request.name);
+        ground.access.read(answers.call, `${name}/`, `${name}0`);
+        observe(ground, answers, name).catch((error: unknown) => answers.fail(ground.toStatus(error)));
+      },
+      ended: () => undefined,
+      closed: () => undefined,
+    }),
+
+    resign: async (request, call) => {
+      const { leader } = request;
+      if (leader === undefined) throw missingLeader();
+      const key = latin1Decode(leader.key);
+      ground.access.remove(call, key, "");
+      return { header: ground.header(await leavePlace(ground, call, { key, revision: boundedNumber(leader.rev) })) };
+    },
+  });
+}
+
+type Leader = Pick<LeaderKey, "key" | "rev" | "lease">;
+
+/** Only while its place is the leader's own. */
+async function proclaim(ground: Ground, call: Call, leader: Leader, value: Uint8Array): Promise<number> {
+  const key = latin1Decode(leader.key);
+  ground.access.write(call, key);
+  const put = { kind: "put", key, value, lease: leaseOf(leader.lease), previous: false, ignoreValue: false, ignoreLease: false } as const;
+  const compare = [createdAt(key, boundedNumber(leader.rev))];
+  const { revision, succeeded } = await runTxn(ground, call, { kind: "txn", compare, success: [put], failure: [] });
+  if (!succeeded) throw notLeader();
+  return revision;
+}
+
+/** Each leader and each of its values as they come; values in between may be missed at a change of leaders, the last one never. */
+async function observe(
+  ground: Ground,
+  answers: Answers<{ header: ReturnType<Ground["header"]>; kv: ReturnType<typeof keyValueOf> }>,
+  name: string,
+): Promise<void> {
+  const { call } = answers;
+  while (!call.isOver) {
+    const { revision, entry } = await nearest(ground, call, name);
+    if (entry === undefined) {
+      await follow(ground, call, { key: `${name}/`, end: `${name}0` }, revision + 1, ({ events }) =>
+        events.some(({ kind }) => kind === "put"),
+      );
+      continue;
+    }
+    answers.send({ header: ground.header(revision), kv: keyValueOf(entry) });
+    await follow(ground, call, { key: entry.key, end: "" }, revision + 1, (change) => {
+      for (const event of change.events) {
+        if (event.kind === "delete") return true;
+        answers.send({ header: ground.header(change.revision), kv: keyValueOf(event.entry) });
+      }
+      return false;
+    });
+  }
+}
