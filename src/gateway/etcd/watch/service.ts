@@ -2,13 +2,16 @@ import type { UnumError } from "../../../base/index.ts";
 import { latin1Decode, limits } from "../../../base/index.ts";
 import type { Timer } from "../../../ports/index.ts";
 import { etcdErrors } from "../errors.ts";
-import { defineService, encodeAnswer, framePrefixBytes, GrpcError } from "../grpc/index.ts";
+import { defineService, GrpcError } from "../grpc/index.ts";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Answers, Method, Questions } from "../grpc/index.ts";
-import { Watch, WatchCreateRequest_FilterType, WatchResponseSchema } from "../messages/index.ts";
-import type { WatchCreateRequest, WatchRequest } from "../messages/index.ts";
+import { Watch, WatchCreateRequest_FilterType } from "../messages/index.ts";
+import type { WatchCreateRequest, WatchRequest, WatchResponseSchema } from "../messages/index.ts";
 import type { Ground } from "../service.ts";
+import { Feeds } from "./feeds.ts";
+import type { EventInit, Told } from "./told.ts";
 import { Watcher } from "./watcher.ts";
-import type { EventInit, WatcherOwner, WatchTerms } from "./watcher.ts";
+import type { WatcherOwner, WatchTerms } from "./watcher.ts";
 
 /** What stands for no watch: in refusals of a creation, and in the progress of a whole stream. */
 const noId = -1n;
@@ -19,16 +22,18 @@ const progressEveryMs = 600_000;
 const progressJitter = 0.1;
 
 export function watchService(ground: Ground): readonly Method[] {
+  const feeds = new Feeds(ground.kv, (revision) => ground.header(revision));
   return defineService(Watch, {
-    watch: (answers) => new WatchStream(ground, answers),
+    watch: (answers) => new WatchStream(ground, feeds, answers),
   });
 }
 
-type Response = Parameters<typeof encodeAnswer<typeof WatchResponseSchema>>[1];
+type Response = MessageInitShape<typeof WatchResponseSchema>;
 
 /** The watches of one stream, by ids that its client or we chose. */
 class WatchStream implements Questions<WatchRequest>, WatcherOwner {
   private readonly ground: Ground;
+  private readonly feeds: Feeds;
   private readonly answers: Answers<Response>;
   private readonly watchers = new Map<bigint, Watcher>();
   private nextId = 0n;
@@ -37,8 +42,9 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
   private progressTimer: Timer | undefined;
   private readonly releaseLeader: () => void;
 
-  constructor(ground: Ground, answers: Answers<Response>) {
+  constructor(ground: Ground, feeds: Feeds, answers: Answers<Response>) {
     this.ground = ground;
+    this.feeds = feeds;
     this.answers = answers;
     this.releaseLeader = ground.leaderRequired(answers.call, (error) => answers.fail(error));
   }
@@ -91,17 +97,16 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
     if (watcher.terms.progress) this.armProgress();
   }
 
-  events(watcher: Watcher, revision: number, events: readonly EventInit[]): void {
+  events(watcher: Watcher, told: Told): void {
     const { id, fragment } = watcher.terms;
-    const header = this.ground.header(revision);
-    const frame = encodeAnswer(WatchResponseSchema, { header, watchId: id, events: [...events] });
-    if (!fragment || events.length === 1 || frame.length - framePrefixBytes < limits.requestBytesMax) this.answers.sendEncoded(frame);
-    else this.sendFragments(watcher, header, events);
+    if (!fragment || told.events.length === 1 || told.bytes < limits.requestBytesMax) this.answers.sendEncoded(told.frameFor(id));
+    else this.sendFragments(watcher, told);
   }
 
   progressed(watcher: Watcher): void {
     if (this.asked?.delete(watcher) === true && this.asked.size === 0) this.answerProgress();
-    if (!watcher.terms.progress || watcher.active) return;
+    if (!watcher.noticed) return;
+    watcher.noticed = false;
     this.answers.send({ header: this.ground.header(watcher.revision), watchId: watcher.terms.id });
   }
 
@@ -113,7 +118,9 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
       this.answers.send({ header, watchId: noId, created: true, canceled: true, cancelReason: refusal });
       return;
     }
-    this.watchers.set(terms.id, new Watcher(this.ground, terms, this));
+    const watcher = new Watcher(this.ground, terms, this);
+    this.watchers.set(terms.id, watcher);
+    watcher.start(this.feeds);
   }
 
   private termsOf(request: WatchCreateRequest): WatchTerms {
@@ -126,8 +133,10 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
       previous: request.prevKv,
       progress: request.progressNotify,
       fragment: request.fragment,
-      noPut: request.filters.includes(WatchCreateRequest_FilterType.NOPUT),
-      noDelete: request.filters.includes(WatchCreateRequest_FilterType.NODELETE),
+      filter: {
+        noPut: request.filters.includes(WatchCreateRequest_FilterType.NOPUT),
+        noDelete: request.filters.includes(WatchCreateRequest_FilterType.NODELETE),
+      },
     };
   }
 
@@ -185,14 +194,17 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
       this.progressTimer = undefined;
       for (const watcher of this.watchers.values()) {
         if (!watcher.terms.progress) continue;
-        if (!watcher.active) watcher.askProgress();
+        if (!watcher.active) {
+          watcher.noticed = true;
+          watcher.askProgress();
+        }
         watcher.active = false;
       }
       this.armProgress();
     });
   }
 
-  private sendFragments(watcher: Watcher, header: ReturnType<Ground["header"]>, events: readonly EventInit[]): void {
+  private sendFragments(watcher: Watcher, { header, events }: Told): void {
     let piece: EventInit[] = [];
     let bytes = 0;
     const send = (fragment: boolean): void => {
