@@ -120,21 +120,23 @@ export class KvModel {
     }
   }
 
+  /** As in etcd: what writes is refused before what reads. */
   private check(operation: Operation, before: State): void {
-    switch (operation.kind) {
-      case "put":
-        if ((operation.ignoreValue || operation.ignoreLease) && !before.has(operation.key)) throw new Refused("NOT_FOUND");
-        return;
-      case "range":
-        if (operation.revision > this.revision) throw new Refused("FUTURE_REVISION");
-        if (operation.revision > 0 && operation.revision < this.compactRevision) throw new Refused("COMPACTED");
-        return;
-      case "txn":
-        for (const inner of this.branch(operation, before)) this.check(inner, before);
-        return;
-      default:
-        return;
-    }
+    this.checkWrites(operation, before);
+    this.checkReads(operation, before);
+  }
+
+  private checkWrites(operation: Operation, before: State): void {
+    if (operation.kind === "txn") for (const inner of this.branch(operation, before)) this.checkWrites(inner, before);
+    if (operation.kind !== "put" || before.has(operation.key)) return;
+    if (operation.ignoreValue || operation.ignoreLease) throw new Refused("NOT_FOUND");
+  }
+
+  private checkReads(operation: Operation, before: State): void {
+    if (operation.kind === "txn") for (const inner of this.branch(operation, before)) this.checkReads(inner, before);
+    if (operation.kind !== "range") return;
+    if (operation.revision > this.revision) throw new Refused("FUTURE_REVISION");
+    if (operation.revision > 0 && operation.revision < this.compactRevision) throw new Refused("COMPACTED");
   }
 
   private branch(txn: TxnOperation, before: State): readonly Operation[] {

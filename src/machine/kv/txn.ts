@@ -34,12 +34,18 @@ export function checkPut(state: KvState, operation: PutOperation, growth: Growth
   if (lease !== 0n && !state.hasLease(leaseLow(lease), leaseHigh(lease))) {
     return refusal("LEASE_NOT_FOUND", `lease ${lease} has ended or never was`, { lease: String(lease) });
   }
+  const missing = checkKept(state, operation);
+  if (missing !== undefined) return missing;
   const old = state.live.get(key);
-  if (old === undefined && (ignoreValue || ignoreLease))
-    return refusal("NOT_FOUND", "the key whose value or lease is to be kept does not exist");
   if (old === undefined) growth.bytes += state.entryBytes(key, value.length);
   else if (!ignoreValue) growth.bytes += value.length - state.records.valueLength(old);
   return undefined;
+}
+
+/** Who keeps a value or a lease needs the key. */
+function checkKept(state: KvState, { key, ignoreValue, ignoreLease }: PutOperation): Refusal | undefined {
+  if ((!ignoreValue && !ignoreLease) || key === "" || state.live.get(key) !== undefined) return undefined;
+  return refusal("NOT_FOUND", "the key whose value or lease is to be kept does not exist");
 }
 
 /** Only growth is refused: what shrinks or stays passes, so that a full keyspace can be emptied. */
@@ -139,15 +145,32 @@ export function choosePath(state: KvState, txn: TxnOperation): Path {
   return { succeeded, operations, nested };
 }
 
-/** Everything that could refuse an operation of the chosen branches: afterwards execution cannot fail. */
+/**
+ * Everything that could refuse an operation of the chosen branches: afterwards execution cannot fail. As in etcd, which
+ * refusal is given when there are several: what writes comes before what reads, and a missing key before a missing lease.
+ */
 export function checkPath(state: KvState, path: Path, growth: Growth): Refusal | undefined {
+  return checkWrites(state, path, growth) ?? checkReads(state, path);
+}
+
+function checkWrites(state: KvState, path: Path, growth: Growth): Refusal | undefined {
   let nested = 0;
   for (const operation of path.operations) {
     let refused: Refusal | undefined;
-    if (operation.kind === "put") refused = checkPut(state, operation, growth);
-    else if (operation.kind === "range") refused = operation.key === "" ? emptyKey() : state.checkReadable(operation.revision);
+    if (operation.kind === "put") refused = checkKept(state, operation) ?? checkPut(state, operation, growth);
     else if (operation.kind === "delete") refused = operation.key === "" ? emptyKey() : undefined;
-    else if (operation.kind === "txn") refused = checkPath(state, path.nested[nested++] as Path, growth);
+    else if (operation.kind === "txn") refused = checkWrites(state, path.nested[nested++] as Path, growth);
+    if (refused !== undefined) return refused;
+  }
+  return undefined;
+}
+
+function checkReads(state: KvState, path: Path): Refusal | undefined {
+  let nested = 0;
+  for (const operation of path.operations) {
+    let refused: Refusal | undefined;
+    if (operation.kind === "range") refused = operation.key === "" ? emptyKey() : state.checkReadable(operation.revision);
+    else if (operation.kind === "txn") refused = checkReads(state, path.nested[nested++] as Path);
     if (refused !== undefined) return refused;
   }
   return undefined;

@@ -22,7 +22,9 @@ const pageEntries = 10_000;
 export async function readRange(kv: RawKeyspace, request: RangeRequest, options: CallOptions): Promise<RangeAnswer> {
   const operation = rangeOperation(request);
   const read = { ...options, consistency: request.serializable ? "stale" : "linearizable" } as const;
-  if (isOrderedLate(request)) return sortLate(await readPages(kv, beforeSort(operation), read), request);
+  if (isOrderedLate(request)) {
+    return arrange(await readPages(kv, { ...operation, sort: undefined, limit: operation.limit + 1 }, read), operation);
+  }
   try {
     const page = await readPage(kv, operation, read);
     if (!page.more || operation.countOnly || isFull(page, operation)) return page;
@@ -76,18 +78,11 @@ async function readPages(kv: RawKeyspace, operation: RangeOperation, options: Re
   return { revision: first.revision, kvs, more, count: first.count };
 }
 
-/** A target without an order: etcd cuts by keys first and sorts what is left. */
+/** A target without an order, and no filter: etcd takes one more than the limit by keys, sorts these, and cuts. */
 function isOrderedLate(request: RangeRequest): boolean {
-  return request.sortOrder === RangeRequest_SortOrder.NONE && request.sortTarget !== RangeRequest_SortTarget.KEY && request.limit > 0n;
-}
-
-function beforeSort(operation: RangeOperation): RangeOperation {
-  return { ...operation, sort: undefined };
-}
-
-function sortLate(page: RangeAnswer, request: RangeRequest): RangeAnswer {
-  const { sort } = rangeOperation(request);
-  return sort === undefined ? page : { ...page, kvs: [...page.kvs].sort(comparerOf(sort)) };
+  if (request.sortOrder !== RangeRequest_SortOrder.NONE || request.sortTarget === RangeRequest_SortTarget.KEY) return false;
+  const isFree = request.minModRevision === 0n && request.maxModRevision === 0n && request.minCreateRevision === 0n;
+  return request.limit > 0n && isFree && request.maxCreateRevision === 0n && !request.countOnly;
 }
 
 /** Sorts and cuts what came in order of keys. */

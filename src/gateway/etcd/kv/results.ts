@@ -5,7 +5,6 @@ import type { KeyValueSchema, ResponseOpSchema } from "../messages/index.ts";
 import { signedLease } from "./operations.ts";
 
 export type KeyValueInit = MessageInitShape<typeof KeyValueSchema>;
-export type Revision = { readonly revision: bigint };
 
 /** The value is copied: the reply's bytes are valid only while it is taken. */
 export function keyValueOf(entry: KeyValue): KeyValueInit {
@@ -19,17 +18,35 @@ export function keyValueOf(entry: KeyValue): KeyValueInit {
   };
 }
 
-export function responseOf(result: OperationResult, header: Revision): MessageInitShape<typeof ResponseOpSchema> {
+/**
+ * The revision that the parts of a transaction have in their headers: before its first change the store's
+ * as it was, from then on the new one.
+ */
+interface Progress {
+  revision: bigint;
+  readonly after: bigint;
+}
+
+function changes(results: readonly OperationResult[]): boolean {
+  return results.some(
+    (result) =>
+      result.kind === "put" || (result.kind === "delete" && result.deleted > 0) || (result.kind === "txn" && changes(result.results)),
+  );
+}
+
+function responseOf(result: OperationResult, progress: Progress): MessageInitShape<typeof ResponseOpSchema> {
   switch (result.kind) {
     case "put":
-      return { response: { case: "responsePut", value: { header, ...previousOf(result.previous) } } };
+      progress.revision = progress.after;
+      return { response: { case: "responsePut", value: { header: { revision: progress.revision }, ...previousOf(result.previous) } } };
     case "delete":
-      return { response: { case: "responseDeleteRange", value: { header, ...deletedOf(result) } } };
+      if (result.deleted > 0) progress.revision = progress.after;
+      return { response: { case: "responseDeleteRange", value: { header: { revision: progress.revision }, ...deletedOf(result) } } };
     case "range":
-      return { response: { case: "responseRange", value: { header, ...rangeResultOf(result) } } };
+      return { response: { case: "responseRange", value: { header: { revision: progress.revision }, ...rangeResultOf(result) } } };
     case "txn":
       // etcd gives nested transactions an empty header.
-      return { response: { case: "responseTxn", value: { header: {}, ...txnResultOf(result, header) } } };
+      return { response: { case: "responseTxn", value: { header: {}, ...partsOf(result, progress) } } };
   }
 }
 
@@ -52,9 +69,15 @@ export function rangeResultOf(result: Extract<OperationResult, { readonly kind: 
   return { kvs: result.entries.map(keyValueOf), more: result.more, count: BigInt(result.count) };
 }
 
-export function txnResultOf(
-  result: Extract<OperationResult, { readonly kind: "txn" }>,
-  header: Revision,
-): { readonly succeeded: boolean; readonly responses: MessageInitShape<typeof ResponseOpSchema>[] } {
-  return { succeeded: result.succeeded, responses: result.results.map((inner) => responseOf(inner, header)) };
+type TxnResult = Extract<OperationResult, { readonly kind: "txn" }>;
+type TxnParts = { readonly succeeded: boolean; readonly responses: MessageInitShape<typeof ResponseOpSchema>[] };
+
+function partsOf(result: TxnResult, progress: Progress): TxnParts {
+  return { succeeded: result.succeeded, responses: result.results.map((inner) => responseOf(inner, progress)) };
+}
+
+/** `revision`: the store's after the transaction. */
+export function txnResultOf(result: TxnResult, revision: number): TxnParts {
+  const after = BigInt(revision);
+  return partsOf(result, { after, revision: changes(result.results) ? after - 1n : after });
 }

@@ -64,7 +64,7 @@ export function kvService(ground: Ground): readonly Method[] {
         return answerOf(revision, result);
       };
       const answerOf = (revision: number, result: ReturnType<typeof takeResult<"txn">>["result"]) => ({
-        ...txnResultOf(result, { revision: BigInt(revision) }),
+        ...txnResultOf(result, revision),
         header: ground.header(revision),
       });
       if (!readsOnly(operation)) return kv.command(operation, take, ground.within(call));
