@@ -1,7 +1,10 @@
 /** Memory, restart and idle cost of three nodes. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { connect } from "unum";
 import { bytes } from "unum";
 import { end, median, processorMs, residentBytes, sleep, startUnum } from "./processes.ts";
+import type { UnumCluster } from "./processes.ts";
 
 const MiB = 1024 * 1024;
 const inflight = 1_000;
@@ -43,48 +46,103 @@ export async function million(keys: number): Promise<void> {
     );
     await sleep(15_000);
     console.log(`at rest: ${memory()}`);
-    await overwrite(put, keys, 20_000, 20, memory);
-    await restart(cluster, handle);
+    await restart(cluster, handle, "after a rest");
+    await snapshotPause(put, keys, cluster);
+    await report(put, keys, 20_000, 20, memory);
+    await restart(cluster, handle, "at once");
   } finally {
     await handle.close();
     await cluster.close();
   }
 }
 
-async function overwrite(
-  put: (index: number) => Promise<unknown>,
-  keys: number,
-  perSecond: number,
-  seconds: number,
-  memory: () => string,
-): Promise<void> {
+interface Load {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly slowestMs: number;
+  readonly failed: number;
+}
+
+type Put = (index: number) => Promise<unknown>;
+
+/** Overwrites keys at random, as many a second as said, whatever the answers take. */
+async function overwrite(put: Put, keys: number, perSecond: number, seconds: number): Promise<Load> {
   const latencies: number[] = [];
   let failed = 0;
-  const until = performance.now() + seconds * 1_000;
-  while (performance.now() < until) {
-    const begun = performance.now();
-    for (let i = 0; i < perSecond / 100; i++) {
-      const sent = performance.now();
+  const begun = performance.now();
+  let sent = 0;
+  for (;;) {
+    const passed = performance.now() - begun;
+    if (passed >= seconds * 1_000) break;
+    for (const due = Math.floor((passed / 1_000) * perSecond); sent < due; sent++) {
+      const at = performance.now();
       put(Math.floor(Math.random() * keys)).then(
-        () => latencies.push(performance.now() - sent),
+        () => latencies.push(performance.now() - at),
         () => {
           failed++;
         },
       );
     }
-    await sleep(Math.max(0, 10 - (performance.now() - begun)));
+    await sleep(5);
   }
   latencies.sort((a, b) => a - b);
+  return {
+    perSecond: Math.round(latencies.length / seconds),
+    p50Ms: median(latencies),
+    p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? Number.NaN,
+    slowestMs: latencies.at(-1) ?? Number.NaN,
+    failed,
+  };
+}
+
+async function report(put: Put, keys: number, perSecond: number, seconds: number, memory: () => string): Promise<void> {
+  const load = await overwrite(put, keys, perSecond, seconds);
   console.log(
-    `overwriting at ${Math.round(latencies.length / seconds)} puts/s for ${seconds} s: p50 ${median(latencies).toFixed(1)} ms, slowest ${(latencies.at(-1) ?? 0).toFixed(0)} ms, ${failed} failed; resident ${memory()}`,
+    `overwriting at ${load.perSecond} puts/s for ${seconds} s: p50 ${load.p50Ms.toFixed(1)} ms, p99 ${load.p99Ms.toFixed(0)} ms, slowest ${load.slowestMs.toFixed(0)} ms, ${load.failed} failed; resident ${memory()}`,
   );
 }
 
-async function restart(cluster: Awaited<ReturnType<typeof startUnum>>, handle: Awaited<ReturnType<typeof connect>>): Promise<void> {
+/**
+ * 10,000 puts/s for 5 s at a time. A snapshot falls into a slice when some node's newest snapshot is another one at its end, or one is half written;
+ * slices with and without are compared, as one run that both share.
+ */
+async function snapshotPause(put: Put, keys: number, cluster: UnumCluster): Promise<void> {
+  const quiet: Load[] = [];
+  const busy: Load[] = [];
+  const rounds = 24;
+  for (let round = 0; round < rounds; round++) {
+    const before = await snapshots(cluster);
+    const load = await overwrite(put, keys, 10_000, 5);
+    const after = await snapshots(cluster);
+    (before === after && !after.includes(".part") ? quiet : busy).push(load);
+  }
+  const line = (name: string, loads: readonly Load[]): string =>
+    loads.length === 0
+      ? `${name}: none`
+      : `${name} (${loads.length} × 5 s): slowest ${median(loads.map((load) => load.slowestMs)).toFixed(0)} ms (median; at most ${Math.max(...loads.map((load) => load.slowestMs)).toFixed(0)} ms), p99 ${median(loads.map((load) => load.p99Ms)).toFixed(1)} ms`;
+  console.log(`10,000 puts/s, ${line("without a snapshot", quiet)}; ${line("with one", busy)}`);
+}
+
+/** The names of all snapshots, finished and not: they hold the index. */
+async function snapshots(cluster: UnumCluster): Promise<string> {
+  const lists = await Promise.all(cluster.nodes.map((node) => readdir(join(node.data, "groups"))));
+  return lists
+    .flat()
+    .filter((name) => name.includes("snapshot"))
+    .sort((a, b) => (a < b ? -1 : 1))
+    .join(" ");
+}
+
+async function restart(cluster: UnumCluster, handle: Awaited<ReturnType<typeof connect>>, when: string): Promise<void> {
   for (const node of cluster.nodes) await end(node.child);
   const began = performance.now();
   for (const node of cluster.nodes) node.restart();
   const key = "0".repeat(16);
   await handle.kv.with(bytes).get(key, { timeout: 60_000 });
-  console.log(`all nodes restarted: the first read is served after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  const served = performance.now() - began;
+  const cost = cluster.nodes.map((node) => `${(processorMs(node.child.pid ?? 0) / 1_000).toFixed(1)} s`).join(", ");
+  console.log(
+    `all nodes killed ${when} and started again: the first read is served after ${(served / 1_000).toFixed(1)} s (processor time ${cost})`,
+  );
 }

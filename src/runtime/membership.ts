@@ -222,6 +222,10 @@ export class Membership {
     this.options.joined(cluster, bootstrap);
   }
 
+  tick(): void {
+    for (const forwarder of this.forwarders.values()) forwarder.tick();
+  }
+
   private async ask(seed: string, body: MembershipRequest, timeoutMs: number = askTimeoutMs): Promise<MembershipAnswer> {
     let forwarder = this.forwarders.get(seed);
     if (forwarder === undefined) {

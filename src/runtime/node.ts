@@ -365,6 +365,7 @@ export class UnumNode {
       this.neighbours.tick();
       this.transfers.tick();
       this.router.tick();
+      this.membership?.tick();
       this.watches.tick(this.platform.clock.now(), this.groups.all(), 3 * this.options.electionTicks);
       this.controller.tick();
       this.gate.tick();

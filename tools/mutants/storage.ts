@@ -67,9 +67,8 @@ export const storageMutants: readonly Mutant[] = [
     file: "src/replica/replica.ts",
     edits: [
       {
-        text: "    this.machine = machine;\n    this.configuration = meta.configuration;\n",
-        replacement: `    this.configuration = meta.configuration;
-    const older = this.machine.inner?.kv;
+        text: "    this.check.replaced();\n    this.fetches.applied();\n",
+        replacement: `    const older = this.machine.inner?.kv;
     for (const cursor = older?.live.cursor("") ?? {}; cursor.value !== undefined; cursor.next()) {
       if (machine.inner.kv.live.get(cursor.key) !== undefined) continue;
       const { records } = older;
@@ -77,7 +76,8 @@ export const storageMutants: readonly Mutant[] = [
       const revisions = [records.createRevision(at), records.modRevision(at), records.version(at)];
       machine.inner.kv.restore(cursor.key, ...revisions, 0, 0, records.value(at).slice(), false);
     }
-    this.machine = machine;
+    this.check.replaced();
+    this.fetches.applied();
 `,
       },
     ],
