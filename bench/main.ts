@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- throughput|failover|idle|million …]`: Unum, and etcd beside it where it is
+ * `npm run bench [-- throughput|failover|idle|million|isolation …]`: Unum, and etcd beside it where it is
  * installed, on one machine in one run. Three servers and the client share the cores; values have
  * 256 bytes; every acknowledgement follows a sync on a majority. Rounds are interleaved and medians
  * quoted; the machine's noise shows in the spread, which is printed where it matters. Expect other
@@ -8,6 +8,7 @@
 import { cpus } from "node:os";
 import { failover } from "./failover.ts";
 import { idle, million } from "./footprint.ts";
+import { isolation } from "./isolation.ts";
 import { throughput } from "./throughput.ts";
 
 const parts: Readonly<Record<string, () => Promise<void>>> = {
@@ -15,6 +16,7 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
   failover: () => failover(10),
   idle: () => idle(20),
   million: () => million(1_000_000),
+  isolation: () => isolation(3, 2),
 };
 
 const wanted = process.argv.slice(2);

@@ -1,12 +1,13 @@
 import type { Unum } from "./api/index.ts";
 import { resolveOptions } from "./base/index.ts";
-import type { StartOptions } from "./embedded.ts";
+import { readStartOptions } from "./start-options.ts";
+import type { StartOptions } from "./start-options.ts";
 import type { ConnectOptions } from "./remote.ts";
 
 export { bytes, isUnumError, key, op, text, UnumError } from "./api/index.ts";
 export type * from "./api/index.ts";
 export type { ErrorCode, Outcome, Retry } from "./base/index.ts";
-export type { StartOptions } from "./embedded.ts";
+export type { StartOptions } from "./start-options.ts";
 export type { ConnectOptions } from "./remote.ts";
 export { version } from "./version.ts";
 
@@ -24,9 +25,10 @@ const simulationMark: unique symbol = Symbol.for("unum.simulation") as never;
 export async function start(options: StartOptions = {}): Promise<Unum> {
   const simulation = (globalThis as { [simulationMark]?: { start(): Unum } | undefined })[simulationMark];
   if (simulation !== undefined) return simulation.start();
-  // The engine is loaded only by those who start one.
-  const { startEmbedded } = await import("./embedded.ts");
-  return (await startEmbedded(options)).handle;
+  const read = readStartOptions(options);
+  // The engine is loaded only by those who start one, and in the thread where it runs.
+  if (read.values.isolate === true) return await (await import("./isolated.ts")).startIsolated(read);
+  return (await (await import("./embedded.ts")).startEmbedded(options)).handle;
 }
 
 /**

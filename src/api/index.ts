@@ -41,6 +41,7 @@ export type {
   WatchChange,
 } from "../machine/commands/index.ts";
 export { expectResult as takeResult } from "./client/replies.ts";
+export { Renewal, certainMs } from "./renewal.ts";
 export type { RawHandle, RawKeyspace, RawWatch, RawWatchOwner, RawWatchRequest, TakeReply } from "./raw/index.ts";
 export type { AbortSignalLike, Signal } from "./signal.ts";
 export type {
@@ -58,6 +59,9 @@ export type {
   Handle,
   HandleClock,
   HandleLogger,
+  KeptLease,
+  LeaseKeep,
+  LeaseKeeper,
   KV,
   Key,
   Lease,

@@ -1,28 +1,14 @@
-import { UnumError, Writer, isUnumError, limits } from "../base/index.ts";
+import { UnumError, Writer, isUnumError } from "../base/index.ts";
 import { Method } from "../wire/index.ts";
 import { readU64 } from "./client/connection.ts";
-import { retryDelayMs } from "./client/retry.ts";
 import type { Duration } from "./duration.ts";
 import { grantLease, leaseMs, revokeLease } from "./grant.ts";
 import type { Keyspace } from "./kv/keyspace.ts";
+import { Renewal, momentOf } from "./renewal.ts";
+import type { Moment } from "./renewal.ts";
 import { makeAbortController } from "./signal.ts";
 import type { AbortControllerLike, Signal } from "./signal.ts";
-import type { CallOptions, HandleClock, Lease, LeaseOptions } from "./types.ts";
-
-/** Both clocks at one moment. */
-interface Moment {
-  readonly nowMs: number;
-  readonly wallMs: number;
-}
-
-function moment(clock: HandleClock): Moment {
-  return { nowMs: clock.now(), wallMs: clock.wall() };
-}
-
-/** By the larger of both clocks: the monotonic one of a sleeping laptop stands still. */
-function elapsedMs(clock: HandleClock, since: Moment): number {
-  return Math.max(clock.now() - since.nowMs, clock.wall() - since.wallMs);
-}
+import type { CallOptions, KeptLease, Lease, LeaseKeep, LeaseOptions } from "./types.ts";
 
 /** `ended` is told when the lease is over, for whatever reason. */
 export async function openLease(
@@ -32,17 +18,36 @@ export async function openLease(
   ended: (lease: Lease) => void,
 ): Promise<Lease> {
   const ttlMs = leaseMs(ttl);
-  const sent = moment(space.client.clock);
+  const sent = momentOf(space.client.clock);
   const granted = await grantLease(space, ttlMs, options);
   return new LeaseHandle(space, granted.id, granted.ttlMs, sent, options?.keepAlive ?? true, ended);
 }
 
+/** The handle renews its leases itself where nobody else is there to do it. */
+function keepHere(space: Keyspace, lease: KeptLease): LeaseKeep {
+  const { client, group } = space;
+  const host = {
+    clock: client.clock,
+    prng: client.environment.prng,
+    isWanted: true,
+    renew: (timeout: number) => {
+      if (group === undefined) return Promise.reject(new UnumError("UNAVAILABLE"));
+      const body = new Writer(8).big64(lease.lease).take();
+      return client.call<number>(
+        { method: Method.keepAlive, group, body, priority: "system", effect: false, repeat: true, decode: readU64 },
+        { timeout },
+      );
+    },
+    renewed: () => undefined,
+    lost: lease.lost,
+  };
+  return new Renewal(host, lease);
+}
+
 /**
- * A lease as its owner sees it. The owner counts from when it *sent* the request that renewed it, so
- * that no delay of the answer makes it believe longer than the cluster does, and subtracts what two
- * machines' clocks may differ by.
+ * A lease as its owner sees it.
  *
- * Invariant: while `held`, the lease cannot have ended elsewhere (as long as this thread runs).
+ * Invariant: while `held`, the lease cannot have ended elsewhere: asked, it looks at the clocks itself, however late.
  */
 class LeaseHandle implements Lease {
   readonly id: string;
@@ -53,15 +58,12 @@ class LeaseHandle implements Lease {
   private readonly key: bigint;
   private readonly controller: AbortControllerLike;
   private readonly ended: (lease: Lease) => void;
-  private renewed: Moment;
-  private remainingMs: number;
+  private readonly keep: LeaseKeep;
   private over = false;
-  private failures = 0;
-  private renewal: { cancel(): void } | undefined;
   private deadline: { cancel(): void } | undefined;
   private readonly releaseEnd: () => void;
 
-  constructor(space: Keyspace, key: bigint, ttlMs: number, sent: Moment, keepAlive: boolean, ended: (lease: Lease) => void) {
+  constructor(space: Keyspace, key: bigint, ttlMs: number, sent: Moment, renews: boolean, ended: (lease: Lease) => void) {
     this.space = space;
     this.key = key;
     this.id = key.toString();
@@ -70,15 +72,14 @@ class LeaseHandle implements Lease {
     this.ended = ended;
     this.controller = makeAbortController();
     this.signal = this.controller.signal;
-    this.renewed = sent;
-    this.remainingMs = ttlMs;
+    const lease = { keyspace: space.name, lease: key, ttlMs, sent, renews, lost: (why: string) => this.lose(why) };
+    this.keep = space.client.environment.keeper?.keep(lease) ?? keepHere(space, lease);
     this.releaseEnd = space.client.whenEnded(() => this.lose("the handle has ended"));
     this.watchDeadline();
-    if (keepAlive) this.renewAfter(ttlMs / 3);
   }
 
   get held(): boolean {
-    if (!this.over && this.leftMs() <= 0) this.lose("it was not renewed in time");
+    if (!this.over && this.keep.leftMs() <= 0) this.lose("it was not renewed in time");
     return !this.over;
   }
 
@@ -100,68 +101,17 @@ class LeaseHandle implements Lease {
     return this.close();
   }
 
-  private leftMs(): number {
-    return this.remainingMs * (1 - limits.clockDriftRatio) - elapsedMs(this.space.client.clock, this.renewed);
-  }
-
+  /** The deadline moves with each renewal; whoever looks too early looks again. */
   private watchDeadline(): void {
-    this.deadline?.cancel();
-    this.deadline = this.space.client.clock.after(Math.max(0, this.leftMs()), () => {
-      if (!this.over && this.held) this.watchDeadline();
+    this.deadline = this.space.client.clock.after(Math.max(0, this.keep.leftMs()), () => {
+      if (this.held) this.watchDeadline();
     });
-  }
-
-  private renewAfter(delayMs: number): void {
-    this.renewal = this.space.client.clock.after(delayMs, () => this.renew());
-  }
-
-  private renew(): void {
-    const { client, group } = this.space;
-    const leftMs = this.leftMs();
-    if (!this.held || group === undefined || leftMs <= 0) return;
-    const sent = moment(client.clock);
-    // One lost request must not cost the lease: each attempt has a part of what is left.
-    const timeout = Math.max(100, Math.min(leftMs, this.ttlMs / 3));
-    client
-      .call<number>(
-        {
-          method: Method.keepAlive,
-          group,
-          body: new Writer(8).big64(this.key).take(),
-          priority: "system",
-          effect: false,
-          repeat: true,
-          decode: readU64,
-        },
-        { timeout },
-      )
-      .then(
-        (remainingMs) => this.kept(sent, remainingMs),
-        (error: unknown) => this.notKept(error),
-      );
-  }
-
-  private kept(sent: Moment, remainingMs: number): void {
-    if (this.over) return;
-    this.failures = 0;
-    this.renewed = sent;
-    this.remainingMs = remainingMs;
-    if (!this.held) return;
-    this.watchDeadline();
-    this.renewAfter(Math.min(this.ttlMs, remainingMs) / 3);
-  }
-
-  private notKept(error: unknown): void {
-    if (!this.held) return;
-    if (isUnumError(error, "LEASE_NOT_FOUND")) return this.lose("it has ended in the cluster");
-    this.failures++;
-    this.renewAfter(retryDelayMs(this.failures, this.space.client.environment.prng));
   }
 
   private lose(why: string): void {
     if (this.over) return;
     this.over = true;
-    this.renewal?.cancel();
+    this.keep.cancel();
     this.deadline?.cancel();
     this.releaseEnd();
     this.ended(this);

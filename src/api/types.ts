@@ -36,6 +36,32 @@ export interface Environment {
   readonly stopped?: Promise<UnumError>;
   /** Follows code through promises, so that a lock within its own work is refused. Without it such code waits until its timeout. */
   readonly scope?: ClaimScope | undefined;
+  /** Renews the handle's leases while its own thread may stand still. Without it the handle does. */
+  readonly keeper?: LeaseKeeper | undefined;
+}
+
+/** Somebody who is awake when the handle's own thread is not: the thread of the engine. */
+export interface LeaseKeeper {
+  keep(lease: KeptLease): LeaseKeep;
+}
+
+export interface KeptLease {
+  readonly keyspace: string;
+  readonly lease: bigint;
+  readonly ttlMs: number;
+  /** When the request was sent that granted it, by the handle's clocks. */
+  readonly sent: { readonly nowMs: number; readonly wallMs: number };
+  /** False: it is only counted down. */
+  readonly renews: boolean;
+  /** At most once, and not after `cancel`. */
+  lost(why: string): void;
+}
+
+export interface LeaseKeep {
+  /** Milliseconds for which the lease certainly lasts; right at any moment, also in the first statement after a stall. */
+  leftMs(): number;
+  /** It is not renewed any more. */
+  cancel(): void;
 }
 
 export interface ClientOptions {

@@ -29,6 +29,7 @@ export const errorTable = {
   DECODE_FAILED: row("The stored bytes are not what this handle's codec reads.", "Read the key with the codec that wrote it, or with `kv.with(bytes)`.", "not-applied", "never"),
   DISK_FAILED: row("The disk refused a write or a sync; the node has stopped, because what is durable is no longer known.", "Check the disk, then start the node again or replace it.", "unknown", "maybe-applied"),
   DUPLICATE_KEY: row("A transaction writes the same key twice.", "Keep one write per key in each branch.", "not-applied", "never"),
+  ENGINE_NOT_FOUND: row("A file of the engine is not where the package has it; a bundler may have swallowed it.", "Leave the package out of the bundle (esbuild: --external:unum), or start with { isolate: false } if only the engine's thread is missing.", "not-applied", "never"),
   EXTERNAL_LOST: row("In a simulation: the stand-in of another service did not answer, by the seed.", "Expect it as you would in production: it may have happened.", "unknown", "maybe-applied"),
   EXTERNAL_REFUSED: row("In a simulation: the stand-in of another service refused the call, by the seed.", "Expect it as you would in production: it did not happen.", "not-applied", "safe"),
   FENCED: row("The claim that guards this write has ended or was superseded.", "Stop acting for the claim; acquire it again.", "not-applied", "never"),

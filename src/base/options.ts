@@ -86,6 +86,12 @@ export const optionTable = {
     placeholder: "SIZE", otherwise: "60 % of the machine's or container's memory", min: 16 * 1024 * 1024,
   }),
   removeDeadAfter: row("node", "duration", "UNUM_REMOVE_DEAD_AFTER", "When a dead ephemeral node is removed", { placeholder: "TIME", fallback: "5m", min: 1000 }),
+  isolate: row("node", "switch", "UNUM_ISOLATE", "The engine runs in a thread of its own, so that a blocked event loop is no dead node; the command line's nodes have no other code and do without", {
+    fallback: "true", hidden: true,
+  }),
+  maxStall: row("node", "duration", "UNUM_MAX_STALL", "How long the program's thread may be blocked before its claims are let go", {
+    placeholder: "TIME", fallback: "30s", min: 1000, max: limits.deadlineMsMax, hidden: true,
+  }),
   log: row("node", "level", "UNUM_LOG", "What is written to stderr: debug, info, warn, error or silent", { placeholder: "LEVEL", fallback: "info" }),
   endpoint: row("client", "addresses", "UNUM_ENDPOINT", "Nodes to talk to", {
     placeholder: "HOST:PORT,…", otherwise: "those of .unum/dev.json, else 127.0.0.1:7400",

@@ -9,6 +9,7 @@ import { openHandle } from "../../src/api/index.ts";
 import { Prng } from "../../src/base/index.ts";
 import { startEmbedded } from "../../src/embedded.ts";
 import type { EmbeddedNode } from "../../src/embedded.ts";
+import { start } from "../../src/index.ts";
 import { connect } from "../../src/index.ts";
 import { NodeClock } from "../../src/platform/node/index.ts";
 import { silentLogger } from "../../src/ports/index.ts";
@@ -39,6 +40,12 @@ async function embedded(): Promise<EmbeddedNode & { readonly remove: () => Promi
 handleContract("direct calls to an embedded node", async (): Promise<HandleUnderTest> => {
   const { handle, remove } = await embedded();
   return { handle, close: remove };
+});
+
+handleContract("a node in a thread of its own", async (): Promise<HandleUnderTest> => {
+  const directory = await mkdtemp(join(tmpdir(), "unum-test-"));
+  const handle = await start({ name: "e", data: join(directory, "e"), listen: `127.0.0.1:${await freePort()}` });
+  return { handle, close: () => rm(directory, { recursive: true, force: true }) };
 });
 
 handleContract("a MessagePort to an embedded node", async (): Promise<HandleUnderTest> => {

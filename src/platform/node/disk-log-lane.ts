@@ -1,9 +1,9 @@
-import { constants, existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { constants } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { DiskError } from "../../ports/index.ts";
 import type { File } from "../../ports/index.ts";
 import { fromCode } from "./disk-errors.ts";
+import { threadFile } from "./thread-file.ts";
 import { LogOp, LogWord, logDataBytes, logDataStart } from "./disk-log-protocol.ts";
 
 interface Request {
@@ -23,15 +23,6 @@ interface Request {
 
 type Parts = Partial<Pick<Request, "fd" | "length" | "flags" | "offset" | "fill" | "take">>;
 
-/** The thread's file: beside this one in a build, in `dist` when tests run from the sources. */
-function threadUrl(): URL {
-  const beside = new URL("./log-thread.js", import.meta.url);
-  if (existsSync(fileURLToPath(beside))) return beside;
-  const built = new URL("../../../dist/platform/node/log-thread.js", import.meta.url);
-  if (existsSync(fileURLToPath(built))) return built;
-  throw new DiskError("io", `${fileURLToPath(built)} is missing: run npm run build`);
-}
-
 /**
  * One thread that carries out the operations on log files, one after the other, in the order of the
  * calls. It keeps the process alive only while an operation is under way.
@@ -50,7 +41,12 @@ export class LogLane {
   private ending = false;
 
   constructor() {
-    this.worker = new Worker(threadUrl(), { workerData: this.shared, name: "unum-log", execArgv: [], stdin: false });
+    this.worker = new Worker(threadFile("platform/node/log-thread.js"), {
+      workerData: this.shared,
+      name: "unum-log",
+      execArgv: [],
+      stdin: false,
+    });
     this.worker.on("message", () => this.finished());
     this.worker.on("error", (error) => this.end(new DiskError("io", `the log thread failed: ${error.message}`, { cause: error })));
     this.worker.on("exit", () => this.end(new DiskError("closed", "the log thread has ended")));

@@ -9,4 +9,5 @@ export { NodeStreams } from "./streams.ts";
 export type { NodeStreamsOptions } from "./streams.ts";
 export { exitProcess, nodeFiles, nodeProcesses, onBrokenOutput, processArguments, processProgram } from "./process.ts";
 export { nodeInput, nodeOutput } from "./terminal.ts";
+export { threadFile } from "./thread-file.ts";
 export { replaceSurroundings } from "./surroundings.ts";
