@@ -37,6 +37,11 @@ function tellError(kind: "failed" | "stopped", cause: unknown): void {
   tellSafely({ kind, error: wire }, () => ({ kind, error: { ...wire, details: {} } }));
 }
 
+/** Ends this thread, whatever is still open in it: its program waits for that. What was told before arrives. */
+function leave(): void {
+  process.exit();
+}
+
 class Keeper {
   private readonly handle: RawHandle;
   private readonly engine: Engine;
@@ -111,13 +116,10 @@ async function run(setup: EngineSetup): Promise<void> {
         keeper
           .close()
           .then(() => engine.close())
-          .then(
-            () => parentPort?.close(),
-            (error: unknown) => {
-              tellError("stopped", error);
-              parentPort?.close();
-            },
-          );
+          .then(leave, (error: unknown) => {
+            tellError("stopped", error);
+            leave();
+          });
         break;
     }
   });
@@ -126,5 +128,5 @@ async function run(setup: EngineSetup): Promise<void> {
 
 run(workerData as EngineSetup).catch((error: unknown) => {
   tellError("failed", error);
-  parentPort?.close();
+  leave();
 });

@@ -53,12 +53,13 @@ class EngineThread {
   constructor(worker: Worker, logger: Logger) {
     this.worker = worker;
     let stop: (reason: UnumError) => void = () => undefined;
+    let failure: UnumError | undefined;
     this.stopped = new Promise((resolve) => {
       stop = resolve;
     });
     this.exited = new Promise((resolve) => {
       worker.once("exit", (code) => {
-        stop(new UnumError("NODE_STOPPED", `The engine's thread has ended (exit code ${code}).`));
+        stop(failure ?? new UnumError("NODE_STOPPED", `The engine's thread has ended (exit code ${code}).`));
         resolve();
       });
     });
@@ -69,8 +70,8 @@ class EngineThread {
             resolve(message.name);
             break;
           case "failed":
-            // The directory and the port are free again before the caller hears of it.
-            void this.exited.then(() => reject(fromWireError(message.error)));
+            // Told when the thread has ended: directory and port are free again then.
+            failure = fromWireError(message.error);
             break;
           case "log":
             logger[message.level](message.message, message.fields);
@@ -84,9 +85,7 @@ class EngineThread {
         }
       });
       worker.once("error", (cause) => {
-        const error = new UnumError("NODE_STOPPED", `The engine's thread failed: ${String(cause)}`, { cause });
-        stop(error);
-        reject(error);
+        stop(new UnumError("NODE_STOPPED", `The engine's thread failed: ${String(cause)}`, { cause }));
       });
       void this.stopped.then(reject);
     });
