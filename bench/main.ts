@@ -1,25 +1,32 @@
 /**
- * `npm run bench [-- throughput|failover|idle|million|isolation …]`: Unum, and etcd beside it where it is
- * installed, on one machine in one run. Three servers and the client share the cores; values have
- * 256 bytes; every acknowledgement follows a sync on a majority. Rounds are interleaved and medians
+ * `npm run bench [-- throughput|etcd|failover|idle|million|isolation …]`: Unum, and etcd beside it where it is
+ * installed, on one machine in one run: `throughput` with each one's own clients, `etcd` with the same
+ * clients for both, through Unum's etcd gateway. Three servers and the client share the cores; values
+ * have 256 bytes; every acknowledgement follows a sync on a majority. Rounds are interleaved and medians
  * quoted; the machine's noise shows in the spread, which is printed where it matters. Expect other
- * absolute figures elsewhere: the ratios are what carries over.
+ * absolute figures elsewhere: the ratios are what carries over. `--quick` is a rehearsal of seconds.
  */
 import { cpus } from "node:os";
 import { failover } from "./failover.ts";
 import { idle, million } from "./footprint.ts";
+import { gateway } from "./gateway.ts";
 import { isolation } from "./isolation.ts";
 import { throughput } from "./throughput.ts";
 
-const parts: Readonly<Record<string, () => Promise<void>>> = {
-  throughput: () => throughput(3, 5),
-  failover: () => failover(10),
-  idle: () => idle(20),
-  million: () => million(1_000_000),
-  isolation: () => isolation(3, 2),
+/** With `quick` a part shows that it works; its figures mean little. */
+const parts: Readonly<Record<string, (quick: boolean) => Promise<void>>> = {
+  throughput: (quick) => (quick ? throughput(1, 1) : throughput(3, 5)),
+  etcd: (quick) => gateway(quick ? quickGateway : wholeGateway),
+  failover: (quick) => failover(quick ? 1 : 10),
+  idle: (quick) => idle(quick ? 3 : 20),
+  million: (quick) => million(quick ? 20_000 : 1_000_000),
+  isolation: (quick) => (quick ? isolation(1, 1) : isolation(3, 2)),
 };
+const wholeGateway = { rounds: 5, requests: 100_000, watchers: 10_000, puts: 200 };
+const quickGateway = { rounds: 1, requests: 5_000, watchers: 500, puts: 50 };
 
-const wanted = process.argv.slice(2);
+const quick = process.argv.includes("--quick");
+const wanted = process.argv.slice(2).filter((word) => word !== "--quick");
 const names = wanted.length > 0 ? wanted : Object.keys(parts);
 console.log(
   `node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown processor"}, ${new Date().toISOString().slice(0, 10)}`,
@@ -31,5 +38,5 @@ for (const name of names) {
     process.exit(2);
   }
   console.log(`\n${name}`);
-  await part();
+  await part(quick);
 }

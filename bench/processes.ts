@@ -57,23 +57,28 @@ export interface UnumNodeProcess {
 export interface UnumCluster {
   readonly nodes: readonly UnumNodeProcess[];
   readonly endpoints: string[];
+  /** Where each node answers etcd's clients, if they do. */
+  readonly etcdPorts: readonly number[];
   close(): Promise<void>;
 }
 
 /** Three nodes as three processes, ready when a write was acknowledged. */
-export async function startUnum(count = 3): Promise<UnumCluster> {
+export async function startUnum(count = 3, { etcd = false }: { readonly etcd?: boolean } = {}): Promise<UnumCluster> {
   const folder = await temporaryFolder();
   const ports: number[] = [];
-  for (let i = 0; i < count; i++) ports.push(await freePort());
+  const etcdPorts: number[] = [];
+  for (let i = 0; i < count; i++) {
+    ports.push(await freePort());
+    if (etcd) etcdPorts.push(await freePort());
+  }
   const seeds = ports.map((port) => `127.0.0.1:${port}`).join(",");
   const nodes = ports.map((port, index): UnumNodeProcess => {
     const name = `n${index + 1}`;
     const data = join(folder, name);
     const address = `127.0.0.1:${port}`;
-    const launch = (): ChildProcess =>
-      spawn(process.execPath, [program, "start", "--name", name, "--data", data, "--listen", address, "--seeds", seeds, "--log", "warn"], {
-        stdio: ["ignore", "ignore", "inherit"],
-      });
+    const args = ["start", "--name", name, "--data", data, "--listen", address, "--seeds", seeds, "--log", "warn"];
+    if (etcd) args.push("--etcd", `127.0.0.1:${etcdPorts[index]}`);
+    const launch = (): ChildProcess => spawn(process.execPath, [program, ...args], { stdio: ["ignore", "ignore", "inherit"] });
     const node: UnumNodeProcess = {
       name,
       data,
@@ -92,6 +97,7 @@ export async function startUnum(count = 3): Promise<UnumCluster> {
   return {
     nodes,
     endpoints,
+    etcdPorts,
     close: async () => {
       for (const node of nodes) await end(node.child);
       await rm(folder, { recursive: true, force: true });
