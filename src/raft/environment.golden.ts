@@ -381,7 +381,10 @@ export class Environment {
       "a fetch",
     );
     node.fetches.splice(node.fetches.indexOf(fetch), 1);
-    const entries = node.read(c.number("from", fetch.from), c.number("count", 100));
+    // Read before another leader's entry took its place.
+    const stale = c.number("stale", 0);
+    const read = node.read(c.number("from", fetch.from), c.number("count", 100));
+    const entries = read.map((entry) => (entry.index === stale ? { ...entry, term: entry.term - 1 } : entry));
     node.raft.supply(to, entries);
     return `supplied ${describeEntries(entries)}`;
   }

@@ -112,7 +112,7 @@ function takeCommitted(core: Core): readonly Entry[] {
   let committed: readonly Entry[];
   if (from >= log.memoryFirst) committed = log.slice(from, end, Number.POSITIVE_INFINITY);
   else if (core.supplied.length > 0) {
-    committed = core.supplied.filter((entry) => entry.index <= end && core.log.matches(entry.index, entry.term));
+    committed = stillCommitted(core, end);
     core.supplied = [];
   } else {
     if (core.ownFetch === "idle") {
@@ -129,11 +129,22 @@ function takeCommitted(core: Core): readonly Entry[] {
   return committed;
 }
 
+/**
+ * What was supplied, up to `end` and up to the first entry that the log no longer has: a part of it may have been read
+ * before another leader replaced it and what follows after that. The rest is fetched again.
+ */
+function stillCommitted(core: Core, end: number): readonly Entry[] {
+  const { supplied } = core;
+  const stale = supplied.findIndex((entry) => entry.index > end || !core.log.matches(entry.index, entry.term));
+  return stale < 0 ? supplied : supplied.slice(0, stale);
+}
+
 /** The answer to a fetch of our own. */
 export function supplyOwn(core: Core, entries: readonly Entry[]): void {
   if (core.ownFetch !== "asked") return;
   core.ownFetch = "idle";
-  if (entries[0]?.index === core.handedOut + 1) core.supplied = entries;
+  const first = entries[0];
+  if (first?.index === core.handedOut + 1 && core.log.matches(first.index, first.term)) core.supplied = entries;
 }
 
 /** A state that covers everything up to `index` stands in for what was not handed out. */

@@ -35,6 +35,7 @@ export class Applier {
   add(entries: readonly Entry[]): void {
     const last = entries[entries.length - 1];
     if (last === undefined) return;
+    assert(last.index - this.handedOut === entries.length, `entries up to ${last.index} are handed out after ${this.handedOut}`);
     this.more.push(entries);
     for (const entry of entries) this.waitingBytes += entry.data.length;
     this.handedOut = last.index;

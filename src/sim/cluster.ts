@@ -32,6 +32,8 @@ export interface Member {
   readonly disk: SimDisk;
   /** Whom its node asks for a cluster when its disk is empty. */
   readonly seeds: readonly string[];
+  /** Its disk was replaced: whoever did that named the members of that day, too, for the first ones may all be gone. */
+  replaced: boolean;
   /** The node of the present life, once it has started. */
   node: UnumNode | undefined;
   /** The feature level that its program supports. */
@@ -123,6 +125,7 @@ export class Cluster {
       machine,
       disk,
       seeds,
+      replaced: false,
       node: undefined,
       removed: false,
       build,
@@ -228,12 +231,13 @@ export class Cluster {
   }
 
   private nodeOptions(member: Member): NodeOptions {
+    const seeds = member.replaced && !this.byName ? [...new Set([...member.seeds, ...this.addresses])] : member.seeds;
     return {
       name: member.name,
       listen: { host: member.name, port },
       advertise: undefined,
-      seeds: member.seeds,
-      expect: this.byName ? this.expect : member.seeds.length,
+      seeds,
+      expect: this.byName ? this.expect : seeds.length,
       zone: "",
       ephemeral: false,
       replicas: 3,

@@ -88,6 +88,7 @@ export class Damage {
     if (foundsAlone || !this.leavesQuorums(member)) return false;
     this.wound(member, []);
     member.disk.wipe();
+    member.replaced = true;
     return true;
   }
 
