@@ -1,5 +1,6 @@
 import { utf8Decode } from "../base/index.ts";
 import type { Files } from "../ports/index.ts";
+import { helpText } from "./arguments.ts";
 import type { SimArguments } from "./arguments.ts";
 import { countOf, describeCampaign, describeUnreached, nextBatch, parseCampaign, probesOf } from "./campaign.ts";
 import type { CampaignLine } from "./campaign.ts";
@@ -58,6 +59,9 @@ export async function runCommand(tools: Tools, args: SimArguments): Promise<numb
       return campaign(tools, args);
     case "campaign-report":
       return report(tools, await readCampaign(tools), profileNames);
+    case "help":
+      tools.say(helpText());
+      return 0;
     case "campaign-restart":
       tools.append(campaignPath, JSON.stringify({ restart: args.restart, commit: tools.commit, reason: args.reason }));
       return 0;

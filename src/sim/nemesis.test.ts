@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Prng } from "../base/index.ts";
-import { readArguments } from "./arguments.ts";
+import { helpText, readArguments } from "./arguments.ts";
 import { describeFault } from "./fault.ts";
 import { drawPlan } from "./nemesis.ts";
 import { isProfile, nemesisNames, profileNames, profiles } from "./profile.ts";
@@ -119,6 +119,13 @@ describe("the command line", () => {
       reason: "a fix",
     });
     expect(readArguments(["--promote", "../x"])).toHaveProperty("mistake");
+  });
+
+  it("says what there is, each on a line of its own", () => {
+    expect(readArguments(["--help"])).toMatchObject({ mode: "help" });
+    const lines = helpText().split("\n");
+    for (const name of ["--seed N", "--profile NAME", "--campaign-report", "--mutants"])
+      expect(lines.filter((line) => line.startsWith(`  ${name} `))).toHaveLength(1);
   });
 
   it("says in one sentence what is wrong", () => {
