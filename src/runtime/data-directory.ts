@@ -32,7 +32,8 @@ export async function openDirectory(platform: Omit<Platform, "streams">, options
       probe: platform.probe,
       ...settings,
     });
-    for (const line of storage.report) logger.info(line);
+    // Whoever runs the node must see that its disk lost something, whatever else it does about it.
+    for (const line of storage.report) logger.warn(line);
     if (storage.discarded.some((lost) => lost.group === systemGroup)) {
       throw new UnumError(
         "CORRUPT",

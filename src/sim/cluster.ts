@@ -406,7 +406,7 @@ export class Cluster {
   }
 
   /**
-   * The group has no leader, and somebody says why: a disk is damaged beyond use, a replica suspect or stopped. What
+   * The group has no leader, and somebody says why: a disk is damaged beyond use, a replica discarded, suspect or stopped. What
    * other groups need to know of each other, the system group knows: when that has stopped, they may, too.
    */
   hasStoppedLoudly(group: number): boolean {
@@ -415,6 +415,7 @@ export class Cluster {
     return (
       [...this.members.values()].some((member) => member.corrupt) ||
       replicas.some(({ replica }) => replica.failure !== undefined || replica.status().suspect) ||
+      this.live().some(({ node }) => node?.storage.discarded.some((lost) => lost.group === group) === true) ||
       (group !== systemGroup && this.hasStoppedLoudly(systemGroup))
     );
   }
