@@ -3,7 +3,7 @@ import type { LeaderTransfer, MemberStatus, NodeStatus } from "../wire/index.ts"
 import { askAdmin } from "./admin.ts";
 import { readBackup } from "./backup.ts";
 import { Seats, openCounter, openElection, openLock, openParty, openSemaphore, openSequence } from "./claims/index.ts";
-import type { ClaimSpaceOptions, ClaimsHost, Counter, Election, Lock, Party, Semaphore, Sequence } from "./claims/index.ts";
+import type { ClaimSpaceOptions, ClaimsHost, Counter, Election, GuardOptions, Lock, Party, Semaphore, Sequence } from "./claims/index.ts";
 import { Client } from "./client/client.ts";
 import { expectResult } from "./client/replies.ts";
 import { asError, retryDelayMs } from "./client/retry.ts";
@@ -36,6 +36,8 @@ interface Space {
 }
 
 const sequenceBlockDefault = 100;
+/** Each is a write to its group before a claim is given out. */
+const guardsMax = 16;
 
 class HandleImplementation implements RawHandle {
   readonly kv: KV;
@@ -153,20 +155,25 @@ class HandleImplementation implements RawHandle {
 
   private add(space: Keyspace): Space {
     const seats = new Seats({ lease: (ttlMs, options) => this.lease(ttlMs, { ...options, keyspace: space.name }) });
-    const made = { space, kv: openKv(space), claims: { space, seats, scope: this.environment.scope } };
+    const made = { space, kv: openKv(space), claims: { space, seats, scope: this.environment.scope, guards: [] } };
     this.spaces.set(space.name, made);
     return made;
   }
 
-  private claims(options: ClaimSpaceOptions | undefined): ClaimsHost {
-    return this.known(options?.keyspace ?? defaultKeyspaceName).claims;
+  private claims(options: GuardOptions | undefined): ClaimsHost {
+    const { claims } = this.known(options?.keyspace ?? defaultKeyspaceName);
+    const guards = options?.guards ?? [];
+    if (!Array.isArray(guards) || guards.length > guardsMax)
+      throw new UnumError("INVALID_ARGUMENT", `guards is a list of at most ${guardsMax} names of keyspaces.`);
+    const others = [...new Set(guards)].filter((name) => name !== claims.space.name);
+    return others.length === 0 ? claims : { ...claims, guards: others.map((name) => this.known(name).space) };
   }
 
-  lock(name: string, options?: ClaimSpaceOptions): Lock {
+  lock(name: string, options?: GuardOptions): Lock {
     return openLock(this.claims(options), name);
   }
 
-  election(name: string, options?: ClaimSpaceOptions): Election {
+  election(name: string, options?: GuardOptions): Election {
     return openElection(this.claims(options), name);
   }
 

@@ -8,6 +8,7 @@ export type {
   Counter,
   Election,
   ElectionOptions,
+  GuardOptions,
   Held,
   Leader,
   Lock,

@@ -1,7 +1,18 @@
 import type { Prng, UnumError } from "../base/index.ts";
 import type { Carrier, ClusterStatus, LeaderTransfer, MemberStatus, NodeStatus } from "../wire/index.ts";
 import type { CallOptions, Handle, Running } from "./basics.ts";
-import type { Claim, ClaimScope, ClaimSpaceOptions, Counter, Election, Lock, Party, Semaphore, Sequence } from "./claims/types.ts";
+import type {
+  Claim,
+  ClaimScope,
+  ClaimSpaceOptions,
+  Counter,
+  Election,
+  GuardOptions,
+  Lock,
+  Party,
+  Semaphore,
+  Sequence,
+} from "./claims/types.ts";
 import type { Duration } from "./duration.ts";
 import type { Schedule, ScheduleOptions, ScheduleStatus, Tick } from "./schedule/types.ts";
 import type { InferInput, InferOutput, StandardSchemaV1 } from "./schema.ts";
@@ -307,8 +318,8 @@ export interface UnumHandle extends Running {
   /** INVALID_ARGUMENT below 2 s. */
   lease(ttl: Duration, options?: LeaseOptions): Promise<Lease>;
   /** One holder at a time, in a fair line. INVALID_ARGUMENT for a name that is none, here and below. */
-  lock(name: string, options?: ClaimSpaceOptions): Lock;
-  election(name: string, options?: ClaimSpaceOptions): Election;
+  lock(name: string, options?: GuardOptions): Lock;
+  election(name: string, options?: GuardOptions): Election;
   /** Up to `permits` holders at a time. */
   semaphore(name: string, permits: number, options?: ClaimSpaceOptions): Semaphore;
   /** Who is here. */

@@ -84,6 +84,11 @@ export const limits = {
   leaseSecondsMin: 2,
   /** The longest lease, as etcd's. Longer: INVALID_ARGUMENT. */
   leaseSecondsMax: 9_000_000_000,
+  /**
+   * Claims of other keyspaces whose newest fence a keyspace remembers; a constant of the protocol, since it decides replies. Beyond it the oldest
+   * quarter goes: a claim among them is refused with FENCED, its holder acquires it again.
+   */
+  fenceMarksMax: 16_384,
   /** Bytes of a message to the etcd gateway: a request of etcd's default size and its overhead. Larger: RESOURCE_EXHAUSTED, as etcd says it. */
   etcdMessageBytesMax: 2 * MiB,
   /** Bytes of the head of an HTTP request. More: the request is refused before anything is kept of it. */

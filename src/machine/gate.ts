@@ -6,6 +6,7 @@ import {
   Kind,
   PutFlag,
   type Command,
+  type GuardedCommand,
   type KeyRange,
   type TxnOperation,
 } from "./commands/index.ts";
@@ -48,15 +49,21 @@ export function growsKeyspace(command: Uint8Array): boolean {
       const txn = decodeCommand(new Reader(command, envelopeBytes));
       return txn.kind === "txn" && txnGrows(txn);
     }
+    case Kind.guarded: {
+      const guarded = decodeCommand(new Reader(command, envelopeBytes));
+      return guarded.kind === "guarded" && (guarded.operation === undefined || operationGrows(guarded.operation));
+    }
     default:
       return false;
   }
 }
 
+function operationGrows(operation: TxnOperation["success"][number]): boolean {
+  return operation.kind === "put" || operation.kind === "enqueue" || (operation.kind === "txn" && txnGrows(operation));
+}
+
 function txnGrows(txn: TxnOperation): boolean {
-  return [...txn.success, ...txn.failure].some(
-    (operation) => operation.kind === "put" || operation.kind === "enqueue" || (operation.kind === "txn" && txnGrows(operation)),
-  );
+  return [...txn.success, ...txn.failure].some(operationGrows);
 }
 
 /** The hot path: looks at the lengths without an object for the command. */
@@ -87,6 +94,8 @@ function refuseAtGate(command: Command): Refusal | undefined {
       return checkRangeKeys(command);
     case "txn":
       return checkTxnSize(command) ?? checkTxnKeys(command) ?? checkDuplicates(command);
+    case "guarded":
+      return checkClaim(command) ?? (command.operation === undefined ? undefined : refuseAtGate(command.operation));
     case "activate":
       if (command.featureLevel > featureLevelMax)
         return refusal("UNSUPPORTED", `this node does not know feature level ${command.featureLevel}`);
@@ -94,6 +103,12 @@ function refuseAtGate(command: Command): Refusal | undefined {
     default:
       return undefined;
   }
+}
+
+function checkClaim({ fence, name, source }: GuardedCommand): Refusal | undefined {
+  if (source === "" || name === "" || source.length > limits.keyBytesMax || name.length > limits.keyBytesMax)
+    return refusal("INVALID_ARGUMENT", `a claim and its keyspace have names of 1 to ${limits.keyBytesMax} bytes`);
+  return fence >= 1 ? undefined : refusal("INVALID_ARGUMENT", "a claim's fence is at least 1");
 }
 
 function checkTxnKeys(txn: TxnOperation): Refusal | undefined {

@@ -10,6 +10,8 @@ import {
   type Query,
   type ReplyResult,
 } from "./commands/index.ts";
+import { FenceMarks } from "./fence/marks.ts";
+import { FenceSource, restoreFences } from "./fence/snapshot.ts";
 import type { Mixer } from "./hash.ts";
 import { KeyReader, u32At } from "./keys.ts";
 import { checkDuplicates } from "./kv/duplicates.ts";
@@ -63,6 +65,8 @@ export class Keyspace implements InnerMachine {
   readonly leases: LeaseState = new LeaseState();
   readonly timers: LeaseTimers = new LeaseTimers(this.leases);
   readonly kv: KvState;
+  /** Of claims that live in other keyspaces. */
+  readonly fences: FenceMarks = new FenceMarks();
   private readonly leaseCommands: LeaseCommands;
   /** Replies are cut from its buffers. */
   private readonly writer = new Writer(1024);
@@ -91,7 +95,7 @@ export class Keyspace implements InnerMachine {
   }
 
   get memoryBytes(): number {
-    return this.kv.memoryBytes + this.leases.count * 256;
+    return this.kv.memoryBytes + this.leases.count * 256 + this.fences.memoryBytes;
   }
 
   begin(meta: ApplyMeta): void {
@@ -151,6 +155,11 @@ export class Keyspace implements InnerMachine {
         return this.answer(this.leaseCommands.revoke(command, meta));
       case "lease-checkpoint":
         return this.answer(this.leaseCommands.checkpoint(command));
+      case "guarded": {
+        const refused = this.fences.raise(command);
+        if (refused !== undefined) return this.refuse(refused);
+        return command.operation === undefined ? this.answer({ kind: "done" }) : this.applyDecoded(command.operation, meta);
+      }
       case "configure":
         this.kv.settings.maxBytes = command.maxBytes;
         this.kv.settings.historyMs = command.historyMs;
@@ -260,15 +269,19 @@ export class Keyspace implements InnerMachine {
     this.kv.mixHash(mixer);
     mixer.word(this.leases.hash.low);
     mixer.word(this.leases.hash.high);
+    if (this.fences.memoryBytes === 0) return;
+    mixer.word(this.fences.hash.low);
+    mixer.word(this.fences.hash.high);
   }
 
   freeze(): { readonly sources: readonly SectionSource[]; readonly bytes: number; release(): void } {
     const { sources, bytes, release } = freezeKv(this.kv);
-    return { sources: [new LeaseSource(this.leases.leases), ...sources], bytes, release };
+    return { sources: [new LeaseSource(this.leases.leases), new FenceSource(this.fences), ...sources], bytes, release };
   }
 
   restore(section: number, reader: Reader): void {
     if (section === Section.leases) restoreLeases(this.leases, reader);
+    else if (section === Section.fences) restoreFences(this.fences, reader);
     else if (!this.restorer.restore(section, reader)) throw new UpgradeRequired(`snapshot section ${section}`);
   }
 

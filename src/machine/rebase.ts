@@ -30,5 +30,6 @@ export function rebaseKeyspace(machine: KeyspaceMachine): KeyspaceMachine {
       false,
     );
   }
+  fresh.fences.supersedeAll(machine.inner.fences, rebaseRevisions);
   return new KeyspaceMachine(fresh, undefined, machine.featureLevel);
 }

@@ -366,6 +366,12 @@ const makers: Readonly<Record<string, Maker>> = {
   "session-close": (command) => ({ kind: "session-close", session: BigInt(command.word(0, "a session")) }),
   checkpoint: () => ({ kind: "checkpoint" }),
   activate: (command) => ({ kind: "activate", featureLevel: Number(command.word(0, "a level")) }),
+  guarded: (command) => {
+    const [source = "", name = "", fence = ""] = command.words;
+    const operation = command.body === "" ? undefined : parseOperation(...firstOf(command.body));
+    if (operation?.kind === "range" || operation?.kind === "enqueue") throw new Error("a guarded command writes");
+    return { kind: "guarded", source, name, fence: Number(fence), operation };
+  },
   configure: (command) => ({
     kind: "configure",
     maxBytes: command.number("max-bytes", 0),
@@ -373,6 +379,12 @@ const makers: Readonly<Record<string, Maker>> = {
     historyBytes: command.number("history-bytes", 0),
   }),
 };
+
+/** The first line is the operation; those of a transaction follow it, indented. */
+function firstOf(body: string): [string, string[]] {
+  const [first = "", ...rest] = body.split("\n");
+  return [first, rest.map((line) => line.slice(2))];
+}
 
 function rangeOf(command: GoldenCommand): Extract<Operation, { kind: "range" }> {
   const [target, order] = command.list("sort");

@@ -25,6 +25,7 @@ export const Section = {
   kvBase: 18,
   kvEvents: 19,
   kvSum: 20,
+  fences: 21,
   system: 32,
 } as const;
 

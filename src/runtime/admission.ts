@@ -29,6 +29,7 @@ export function isUrgent(body: Uint8Array): boolean {
   switch (commandKind(body)) {
     case Kind.put:
     case Kind.txn:
+    case Kind.guarded:
     case Kind.leaseGrant:
       return false;
     default:

@@ -8,8 +8,10 @@ import type { Keyspace } from "../kv/keyspace.ts";
 import { makeAbortController } from "../signal.ts";
 import type { AbortSignalLike } from "../signal.ts";
 import { HeldClaim } from "./claim.ts";
+import type { ClaimMark } from "./claim.ts";
 import { enter, gone, leave, look, placeKey } from "./line.ts";
 import type { Place } from "./line.ts";
+import { raiseMark } from "./marks.ts";
 import type { Seat, Seats } from "./seats.ts";
 import type { ClaimOptions, ClaimScope } from "./types.ts";
 
@@ -21,6 +23,8 @@ export interface Rule {
   blocks(entry: KeyValue): boolean;
   /** How many places that count may stand before ours. */
   readonly allowed: number;
+  /** Whether nobody else holds a claim of the name at the same time. */
+  readonly alone: boolean;
 }
 
 export interface ClaimsHost {
@@ -28,6 +32,8 @@ export interface ClaimsHost {
   readonly seats: Seats;
   /** Follows code, so that a lock within its own work is refused instead of waiting for ever. Undefined: it cannot be seen. */
   readonly scope: ClaimScope | undefined;
+  /** Keyspaces beside its own in which a claim's fence is made known before it is given out. */
+  readonly guards: readonly Keyspace[];
   /** Told of each place in line. */
   readonly entered?: () => void;
 }
@@ -93,19 +99,27 @@ async function attempt(
 ): Promise<HeldClaim | undefined> {
   const { seats, space } = host;
   const seat = await seats.take(line, ttlMs, { signal });
-  let claim: HeldClaim | undefined;
+  let isGiven = false;
   try {
     const place = await enter(space, line, seat, rule.value, { signal });
     host.entered?.();
     if (await reachesFront(space, line, place, rule, seat, signal, wait)) {
-      claim = new HeldClaim(name, space.name, place, seat, () => giveUp(host, line, seat));
-      // Between the look and here the lease may have ended.
-      if (claim.held) return claim;
+      const mark = { ...place, keyspace: space.name, line, alone: rule.alone };
+      await raiseMarks(host, mark, signal);
+      const claim = new HeldClaim(name, mark, seat, () => giveUp(host, line, seat));
+      // Since the look the lease may have ended.
+      isGiven = claim.held;
+      if (isGiven) return claim;
     }
     return undefined;
   } finally {
-    if (claim === undefined || !claim.held) void giveUp(host, line, seat);
+    if (!isGiven) void giveUp(host, line, seat);
   }
+}
+
+/** From here on the guarded keyspaces refuse every earlier claim of the name. */
+async function raiseMarks({ guards }: ClaimsHost, mark: ClaimMark, signal: AbortSignalLike): Promise<void> {
+  await Promise.all(guards.map((space) => raiseMark(space, mark, { signal })));
 }
 
 async function giveUp({ seats, space }: ClaimsHost, line: string, seat: Seat): Promise<void> {

@@ -2,7 +2,6 @@ import { UnumError } from "../../base/index.ts";
 import { makeAbortController } from "../signal.ts";
 import type { AbortControllerLike, Signal } from "../signal.ts";
 import type { Handle } from "../basics.ts";
-import type { Place } from "./line.ts";
 import type { Seat } from "./seats.ts";
 import type { Claim } from "./types.ts";
 
@@ -12,17 +11,20 @@ export interface ClaimMark {
   /** Byte string. */
   readonly key: string;
   readonly fence: number;
+  /** Byte string: under this name other keyspaces remember the highest fence that acted there. */
+  readonly line: string;
+  /** False: several hold claims of the name at a time, so that a higher fence does not end a lower one. */
+  readonly alone: boolean;
 }
 
 /**
  * Invariant: while `held`, nobody else can hold the claim (as long as this thread runs): the lease's own end, by this
  * machine's clocks less the drift bound, comes before its end in the cluster.
  */
-export class HeldClaim implements Claim, Handle, ClaimMark {
+export class HeldClaim implements Claim, Handle {
   readonly name: string;
   readonly fence: number;
-  readonly keyspace: string;
-  readonly key: string;
+  readonly mark: ClaimMark;
   readonly signal: Signal;
   private readonly seat: Seat;
   private readonly controller: AbortControllerLike;
@@ -30,11 +32,10 @@ export class HeldClaim implements Claim, Handle, ClaimMark {
   private over = false;
   private closing: Promise<void> | undefined;
 
-  constructor(name: string, keyspace: string, place: Place, seat: Seat, release: () => Promise<void>) {
+  constructor(name: string, mark: ClaimMark, seat: Seat, release: () => Promise<void>) {
     this.name = name;
-    this.keyspace = keyspace;
-    this.key = place.key;
-    this.fence = place.fence;
+    this.mark = mark;
+    this.fence = mark.fence;
     this.seat = seat;
     this.release = release;
     this.controller = makeAbortController();
@@ -82,23 +83,19 @@ export class HeldClaim implements Claim, Handle, ClaimMark {
   }
 }
 
-/** The claim behind a `fence` option, for a write to `keyspace`. INVALID_ARGUMENT for what is none. */
-export function markOf(claim: unknown, keyspace: string): ClaimMark {
-  const given = claim as Partial<ClaimMark> | null | undefined;
+/** What a write needs of the claim in a `fence` option. INVALID_ARGUMENT for what is none. */
+export function markOf(claim: unknown): ClaimMark {
+  const mark = (claim as { readonly mark?: Partial<ClaimMark> | null } | null | undefined)?.mark;
   if (
-    typeof given !== "object" ||
-    given === null ||
-    typeof given.key !== "string" ||
-    typeof given.keyspace !== "string" ||
-    typeof given.fence !== "number"
+    typeof mark !== "object" ||
+    mark === null ||
+    typeof mark.key !== "string" ||
+    typeof mark.keyspace !== "string" ||
+    typeof mark.fence !== "number" ||
+    typeof mark.line !== "string" ||
+    typeof mark.alone !== "boolean"
   ) {
     throw new UnumError("INVALID_ARGUMENT", "fence takes the claim that a lock, semaphore or election gave.");
   }
-  if (given.keyspace !== keyspace) {
-    throw new UnumError(
-      "UNSUPPORTED",
-      `This claim guards keyspace "${given.keyspace}"; a write to "${keyspace}" cannot be compared with it in one step. Write there in the guarded keyspace.`,
-    );
-  }
-  return given as ClaimMark;
+  return mark as ClaimMark;
 }

@@ -199,12 +199,59 @@ describe("a fence", () => {
   );
 
   it(
-    "is no fence for another keyspace, and says so",
-    inWorld(async (_world, unum) => {
+    "in another keyspace refuses a claim once a later one has acted there, and not before",
+    inWorld(async (_world, unum, other) => {
+      const orders = unum.keyspace("orders");
       const claim = await unum.lock("a").acquire();
-      const error = await caught(unum.keyspace("other").put("k", 1, { fence: claim }));
-      expect(isUnumError(error, "UNSUPPORTED") && error.message).toMatch(/guards keyspace "default"/);
+      await orders.put("k", 1, { fence: claim });
+      await other.kv.delete({ prefix: "a/" });
+      const next = await other.lock("a").acquire();
+      expect(next.fence).toBeGreaterThan(claim.fence);
+      // Nobody has told "orders" of the successor.
+      await orders.put("k", 2, { fence: claim });
+      await other.keyspace("orders").put("k", 3, { fence: next });
+      const writes = [
+        (): Promise<unknown> => orders.put("k", 4, { fence: claim }),
+        (): Promise<unknown> => orders.put("k", 4, { fence: claim, ifRevision: 0 }),
+        (): Promise<unknown> => orders.update("k", () => 4, { fence: claim }),
+        (): Promise<unknown> => orders.delete("k", { fence: claim }),
+        (): Promise<unknown> => orders.txn({ do: [op.get("k")] }, { fence: claim }),
+      ];
+      for (const write of writes) expect(isUnumError(await caught(write()), "FENCED")).toBe(true);
+      expect((await orders.get("k"))?.value).toBe(3);
+    }),
+  );
+
+  it(
+    "in a guarded keyspace refuses a claim as soon as a later one is given out, also to a reader",
+    inWorld(async (_world, unum, other) => {
+      const guards = { guards: ["orders", "stock", "default"] };
+      const claim = await unum.lock("a", guards).acquire();
+      await unum.keyspace("orders").put("k", 1, { fence: claim });
+      await unum.keyspace("stock").put("k", 1, { fence: claim });
+      await other.kv.delete({ prefix: "a/" });
+      const reader = await other.lock("a", guards).shared.acquire();
+      for (const name of ["orders", "stock"])
+        expect(isUnumError(await caught(unum.keyspace(name).put("k", 2, { fence: claim })), "FENCED")).toBe(true);
+      const error = await caught(other.keyspace("orders").put("k", 2, { fence: reader }));
+      expect(isUnumError(error, "UNSUPPORTED") && error.message).toMatch(/Several hold claims/);
+      const led = new Promise<Claim>((resolve) => {
+        unum.election("e", guards).run(async (leading) => {
+          await unum.keyspace("orders").put("led", 1, { fence: leading });
+          resolve(leading);
+          await new Promise((ended) => leading.signal.addEventListener("abort", ended));
+        });
+      });
+      expect((await led).held).toBe(true);
+    }),
+  );
+
+  it(
+    "takes claims only, and guards a short list of keyspaces",
+    inWorld(async (_world, unum) => {
       expect(isUnumError(await caught(unum.kv.put("k", 1, { fence: {} as Claim })), "INVALID_ARGUMENT")).toBe(true);
+      expect(() => unum.lock("a", { guards: Array.from({ length: 17 }, (_, i) => `k${i}`) })).toThrow(/at most 16/);
+      expect(() => unum.lock("a", { guards: "orders" as unknown as string[] })).toThrow(/list/);
       const elsewhere = await unum.lock("a", { keyspace: "other" }).acquire();
       await unum.keyspace("other").put("k", 1, { fence: elsewhere });
     }),
@@ -409,22 +456,24 @@ describe("counters, sequences and parties", () => {
 });
 
 simTest(
-  "never two holders under their fences, and nobody waits for ever, whatever breaks",
+  "never two holders under their fences, here and in a guarded keyspace, and nobody waits for ever, whatever breaks",
   { seeds: 15, faults: "swarm" },
   async (world) => {
     let accepted = 0;
-    const fences: number[] = [];
+    const spaces = { default: [] as number[], orders: [] as number[] };
     const programs = Array.from({ length: world.nodes }, (_, node) =>
       world.run(node, async (unum) => {
         for (let i = 0; i < 4; i++) {
           try {
-            await unum.lock("a").using(
+            await unum.lock("a", { guards: ["orders"] }).using(
               async (claim) => {
                 await sleep(Math.random() * 800);
-                // The write that counts carries the fence; what it says is checked in the order of revisions.
-                const { revision } = await unum.kv.put("log", claim.fence, { fence: claim, timeout: "20s" });
-                fences[revision] = claim.fence;
-                accepted++;
+                // The writes that count carry the fence; what they say is checked in the order of revisions.
+                for (const name of ["default", "orders"] as const) {
+                  const { revision } = await unum.keyspace(name).put("log", claim.fence, { fence: claim, timeout: "20s" });
+                  spaces[name][revision] = claim.fence;
+                  accepted++;
+                }
               },
               { ttl: "3s" },
             );
@@ -438,8 +487,10 @@ simTest(
     await Promise.all(programs);
     world.heal();
     expect(accepted).toBeGreaterThan(0);
-    const inOrder = Object.values(fences);
-    expect([...inOrder].sort((a, b) => a - b)).toEqual(inOrder);
+    for (const fences of Object.values(spaces)) {
+      const inOrder = Object.values(fences);
+      expect([...inOrder].sort((a, b) => a - b)).toEqual(inOrder);
+    }
     await world
       .connect()
       .lock("a")

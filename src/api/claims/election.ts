@@ -7,7 +7,7 @@ import type { AbortSignalLike } from "../signal.ts";
 import type { CallOptions, Running } from "../basics.ts";
 import { acquire, firstOf } from "./acquire.ts";
 import type { ClaimsHost, Rule } from "./acquire.ts";
-import type { HeldClaim } from "./claim.ts";
+import type { ClaimMark, HeldClaim } from "./claim.ts";
 import { firstInLine, lineOf } from "./line.ts";
 import { observeLine } from "./observe.ts";
 import type { Claim, Election, ElectionOptions, Leader } from "./types.ts";
@@ -81,6 +81,7 @@ class Participation implements Running {
     this.options = options;
     const rule: Rule = {
       value: options.data === undefined ? new Uint8Array(0) : encodeValue(json, options.data),
+      alone: true,
       allowed: 0,
       blocks: () => true,
     };
@@ -184,18 +185,15 @@ class LedClaim implements Claim {
   readonly name: string;
   readonly fence: number;
   readonly signal: Claim["signal"];
-  readonly keyspace: string;
-  readonly key: string;
+  readonly mark: ClaimMark;
   private readonly claim: Claim;
   readonly end: () => void;
 
   constructor(claim: HeldClaim, ended: AbortSignalLike) {
-    const { keyspace, key } = claim;
     this.claim = claim;
     this.name = claim.name;
     this.fence = claim.fence;
-    this.keyspace = keyspace;
-    this.key = key;
+    this.mark = claim.mark;
     const either = firstOf(claim.signal as AbortSignalLike, ended);
     this.signal = either.signal as Claim["signal"];
     this.end = either.end;

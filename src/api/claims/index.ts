@@ -14,6 +14,7 @@ export type {
   Counter,
   Election,
   ElectionOptions,
+  GuardOptions,
   Held,
   Leader,
   Lock,

@@ -11,8 +11,8 @@ import type { Claim, ClaimOptions, Lock, Semaphore } from "./types.ts";
 const sharedMark = "shared";
 const sharedValue = utf8Encode(sharedMark);
 
-const exclusiveRule: Rule = { value: emptyBytes, allowed: 0, blocks: () => true };
-const sharedRule: Rule = { value: sharedValue, allowed: 0, blocks: (entry) => !isShared(entry) };
+const exclusiveRule: Rule = { value: emptyBytes, alone: true, allowed: 0, blocks: () => true };
+const sharedRule: Rule = { value: sharedValue, alone: false, allowed: 0, blocks: (entry) => !isShared(entry) };
 
 function isShared({ value }: KeyValue): boolean {
   return value.length === sharedValue.length && value.every((byte, at) => byte === sharedValue[at]);
@@ -27,7 +27,7 @@ export function openLock(host: ClaimsHost, name: string): Lock {
 export function openSemaphore(host: ClaimsHost, name: string, permits: number): Semaphore {
   if (!Number.isSafeInteger(permits) || permits < 1 || permits > permitsMax)
     throw new UnumError("INVALID_ARGUMENT", `permits is a whole number from 1 to ${permitsMax}, not ${String(permits)}.`);
-  const rule = { value: utf8Encode(`permits ${permits}`), allowed: permits - 1, blocks: () => true };
+  const rule = { value: utf8Encode(`permits ${permits}`), alone: permits === 1, allowed: permits - 1, blocks: () => true };
   return new LockHandle(host, name, lineOf(name), rule, undefined);
 }
 

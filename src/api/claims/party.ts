@@ -33,7 +33,7 @@ class PartyHandle implements Party {
   async join(data?: unknown, options: CallOptions & { readonly ttl?: ClaimOptions["ttl"] } = {}): Promise<Claim & Handle> {
     const value = data === undefined ? new Uint8Array(0) : encodeValue(json, data);
     const timeout = options.timeout ?? this.host.space.client.timeoutMs;
-    return acquire(this.host, this.name, this.line, { value, allowed: 0, blocks: () => false }, { ...options, timeout });
+    return acquire(this.host, this.name, this.line, { value, alone: false, allowed: 0, blocks: () => false }, { ...options, timeout });
   }
 
   async members(options?: CallOptions): Promise<readonly PartyMember[]> {

@@ -32,8 +32,16 @@ export interface ClaimScope {
 }
 
 export interface ClaimSpaceOptions {
-  /** Where the claims stand, and what they guard. Default: the default keyspace. */
+  /** Where the claims stand, and what they guard to the moment. Default: the default keyspace. */
   readonly keyspace?: string | undefined;
+}
+
+export interface GuardOptions extends ClaimSpaceOptions {
+  /**
+   * Other keyspaces in which `{ fence: claim }` shall guard, 16 at most: each refuses every earlier claim of the name from before
+   * the claim is given out. Without it another keyspace refuses them from the claim's first write there.
+   */
+  readonly guards?: readonly string[] | undefined;
 }
 
 export interface ClaimOptions {

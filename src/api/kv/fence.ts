@@ -2,6 +2,8 @@ import { UnumError, emptyBytes } from "../../base/index.ts";
 import type { Command, Operation, OperationResult, TxnOperation } from "../../machine/commands/index.ts";
 import type { CallOptions } from "../basics.ts";
 import { markOf } from "../claims/claim.ts";
+import type { ClaimMark } from "../claims/claim.ts";
+import { guardedCommand } from "../claims/marks.ts";
 import { expectResult } from "../client/replies.ts";
 import type { Keyspace } from "./keyspace.ts";
 
@@ -11,38 +13,43 @@ type Take<T> = (revision: number, result: OperationResult) => T;
 export type Fenced = CallOptions & { readonly fence?: unknown };
 
 /**
- * A write, only while the claim of `options.fence` is held: its key is compared in the same step, so that from the
- * moment in which the claim ended the write is refused with FENCED, however late it comes.
+ * A write, only while the claim of `options.fence` is held. In the claim's own keyspace its key is compared in the same step, so that
+ * from the moment in which the claim ended the write is refused with FENCED, however late it comes. In another one it is refused once a
+ * later claim of the name has acted there.
  */
 export function writeFenced<T>(
   space: Keyspace,
   operation: Extract<Operation, { kind: "put" | "delete" | "txn" }> & Command,
   options: Fenced | undefined,
-  take: Take<T>,
+  taken: Take<T>,
 ): Promise<T> {
-  if (options?.fence === undefined) {
-    return space.command(
-      operation,
-      (body) => {
-        const { revision, result } = expectResult(body, operation.kind);
-        space.note(revision);
-        return take(revision, result as OperationResult);
-      },
-      options,
-    );
-  }
-  return space.command(behindFence(space, operation, options.fence), (body) => takeFenced(space, body, take), options);
+  const take = (body: Uint8Array): T => {
+    const { revision, result } = expectResult(body, operation.kind);
+    space.note(revision);
+    return taken(revision, result as OperationResult);
+  };
+  if (options?.fence === undefined) return space.command(operation, take, options);
+  const mark = heldMark(options.fence);
+  // Elsewhere there is no key to compare: the newest fence that acted there decides.
+  if (mark.keyspace !== space.name) return space.command(guardedCommand(space, mark, operation), take, options);
+  return space.command(behindFence(mark, operation), (body) => takeFenced(space, body, taken), options);
 }
 
-/** As `writeFenced`, for a transaction that only reads. */
+/** As `writeFenced`, for a transaction that only reads. Of another keyspace's claim it is a command, since it is a sign of life, too. */
 export function readFenced<T>(space: Keyspace, operation: TxnOperation, options: Fenced, take: Take<T>): Promise<T> {
-  return space.query(behindFence(space, operation, options.fence), (body) => takeFenced(space, body, take), options);
+  const mark = heldMark(options.fence);
+  if (mark.keyspace !== space.name) return writeFenced(space, operation, options, take);
+  return space.query(behindFence(mark, operation), (body) => takeFenced(space, body, take), options);
 }
 
-function behindFence(space: Keyspace, operation: Operation, claim: unknown): TxnOperation {
-  const { fence, key } = markOf(claim, space.name);
-  // What this side knows to be over is not even sent.
+/** What this side knows to be over is not even sent. */
+function heldMark(claim: unknown): ClaimMark {
+  const mark = markOf(claim);
   if ((claim as { readonly held?: boolean }).held === false) throw fenced(claim);
+  return mark;
+}
+
+function behindFence({ fence, key }: ClaimMark, operation: Operation): TxnOperation {
   const compare = { key, end: "", target: "create", relation: "equal", number: fence, lease: 0n, value: emptyBytes } as const;
   return { kind: "txn", compare: [compare], success: [operation], failure: [] };
 }

@@ -100,6 +100,13 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   fc.record({ kind: fc.constantFrom("session-open" as const, "checkpoint" as const) }),
   fc.record({ kind: fc.constant("session-close" as const), session: lease }),
   fc.record({ kind: fc.constant("activate" as const), featureLevel: fc.nat() }),
+  fc.record({
+    kind: fc.constant("guarded" as const),
+    source: key,
+    name: key,
+    fence: number,
+    operation: fc.option(fc.oneof(put, remove, txn), { nil: undefined }),
+  }),
   fc.record({ kind: fc.constant("configure" as const), maxBytes: number, historyMs: number, historyBytes: number }),
 );
 const query: fc.Arbitrary<Query> = fc.oneof(

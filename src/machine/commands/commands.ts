@@ -2,7 +2,7 @@ import { MalformedBytes, type Reader, Writer, unreachable } from "../../base/ind
 import { UpgradeRequired } from "../types.ts";
 import { envelopeBytes, Kind, PutFlag, WatchFlag } from "./kinds.ts";
 import { decodeOperationBody, encodeOperation, knownFlags } from "./operations.ts";
-import type { Command, Envelope, Query, WatchRequest } from "./types.ts";
+import type { Command, Envelope, GuardedCommand, Query, WatchRequest } from "./types.ts";
 
 /** A command outside any session: applied each time that it is committed. */
 export const noEnvelope: Envelope = { session: 0n, sequence: 0, floor: 0 };
@@ -48,6 +48,11 @@ export function encodeCommand(writer: Writer, envelope: Envelope, command: Comma
     case "activate":
       writer.u8(Kind.activate).u32(command.featureLevel);
       return;
+    case "guarded":
+      writer.u8(Kind.guarded).latin1(command.source).latin1(command.name).u64(command.fence);
+      if (command.operation === undefined) writer.u8(0);
+      else encodeOperation(writer, command.operation);
+      return;
     case "configure":
       writer.u8(Kind.configure).u64(command.maxBytes).u64(command.historyMs).u64(command.historyBytes);
       return;
@@ -86,6 +91,16 @@ export function decodeCommand(reader: Reader): Command {
   return command;
 }
 
+function decodeGuarded(reader: Reader): GuardedCommand {
+  const head = { kind: "guarded", source: reader.latin1(), name: reader.latin1(), fence: reader.u64() } as const;
+  const kind = reader.u8();
+  if (kind === 0) return { ...head, operation: undefined };
+  const operation = decodeOperationBody(reader, kind);
+  if (operation === undefined || operation.kind === "enqueue") throw new UpgradeRequired(`guarded command kind ${kind}`);
+  if (operation.kind === "range") throw new MalformedBytes("a range is a query, not a command");
+  return { ...head, operation };
+}
+
 function decodeCommandBody(reader: Reader, kind: number): Command {
   switch (kind) {
     case Kind.compact:
@@ -104,6 +119,8 @@ function decodeCommandBody(reader: Reader, kind: number): Command {
       return { kind: "checkpoint" };
     case Kind.activate:
       return { kind: "activate", featureLevel: reader.u32() };
+    case Kind.guarded:
+      return decodeGuarded(reader);
     case Kind.configure:
       return { kind: "configure", maxBytes: reader.u64(), historyMs: reader.u64(), historyBytes: reader.u64() };
     default: {

@@ -39,6 +39,7 @@ export type {
   DeleteOperation,
   EnqueueOperation,
   Envelope,
+  GuardedCommand,
   KeyRange,
   KeyValue,
   KeyspaceSummary,

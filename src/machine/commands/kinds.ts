@@ -18,6 +18,7 @@ export const Kind = {
   checkpoint: 22,
   activate: 23,
   configure: 24,
+  guarded: 25,
   lease: 32,
   leases: 33,
   hash: 34,

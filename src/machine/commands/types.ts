@@ -88,6 +88,15 @@ export interface Compare extends KeyRange {
   readonly value: Uint8Array;
 }
 
+export interface GuardedCommand {
+  readonly kind: "guarded";
+  /** The keyspace of the claim, and its name there: byte strings of at least one byte. */
+  readonly source: string;
+  readonly name: string;
+  readonly fence: number;
+  readonly operation: PutOperation | DeleteOperation | TxnOperation | undefined;
+}
+
 export type Command =
   | PutOperation
   | DeleteOperation
@@ -108,6 +117,11 @@ export type Command =
   | { readonly kind: "checkpoint" }
   /** From here on the group may use what this level brings. */
   | { readonly kind: "activate"; readonly featureLevel: number }
+  /**
+   * A write for a claim of another keyspace. Its mark is raised to `fence`; where it stands higher already, the claim was superseded:
+   * FENCED, and nothing of the operation is done. Undefined: only the mark is raised.
+   */
+  | GuardedCommand
   /** Operator settings of a keyspace, as machine state because they change replies. */
   | { readonly kind: "configure"; readonly maxBytes: number; readonly historyMs: number; readonly historyBytes: number };
 
