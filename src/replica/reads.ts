@@ -17,6 +17,11 @@ export class Reads {
   /** Confirmed and not yet applied, in ascending order of index. */
   private confirmed: Round[] = [];
   private lastContext = 0;
+  private readonly tell: (said: "readsAsked" | "readsConfirmed", context: number) => void;
+
+  constructor(tell: (said: "readsAsked" | "readsConfirmed", context: number) => void) {
+    this.tell = tell;
+  }
 
   add(waiter: ReadWaiter): void {
     this.gathered.push(waiter);
@@ -28,14 +33,16 @@ export class Reads {
     const waiters = this.gathered;
     this.gathered = [];
     const context = ++this.lastContext;
-    if (ask(context)) this.asked.set(context, waiters);
-    else failReads(waiters, refusal);
+    if (!ask(context)) return failReads(waiters, refusal);
+    this.asked.set(context, waiters);
+    this.tell("readsAsked", context);
   }
 
   confirm(context: number, index: number, applied: number): void {
     const waiters = this.asked.get(context);
     if (waiters === undefined) return;
     this.asked.delete(context);
+    this.tell("readsConfirmed", context);
     if (index <= applied) for (const waiter of waiters) waiter.run();
     else {
       let at = this.confirmed.length;

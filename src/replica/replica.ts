@@ -39,7 +39,7 @@ export class Replica {
   private readonly host: ReplicaHost;
   private readonly raft: Raft;
   private readonly proposals = new Proposals();
-  private readonly reads = new Reads();
+  private readonly reads = new Reads((said, context) => this.host[said]?.(this, context));
   private readonly applier: Applier;
   private readonly snapshots: Snapshots;
   private readonly standing = new Standing();

@@ -44,6 +44,9 @@ export interface ReplicaHost {
   applied(replica: Replica): void;
   /** Only where somebody compares replicas (the simulator): one entry was applied. Changes nothing. */
   entryApplied?(replica: Replica, entry: Entry): void;
+  /** As `entryApplied`: linearizable reads were asked of raft in this context, or confirmed by it. */
+  readsAsked?(replica: Replica, context: number): void;
+  readsConfirmed?(replica: Replica, context: number): void;
   /** The state is another, a snapshot's; after a start, it is loaded at last. Whoever held the old machine lets go of it. */
   replaced(replica: Replica): void;
   /** The state is not the majority's: nothing of it is served any more. `replaced` follows. */

@@ -11,6 +11,9 @@ export interface NodeObserver {
   /** A replica begins: from nothing, from its disk, or anew from a snapshot that it was sent. */
   began(replica: Replica): void;
   applied(replica: Replica, entry: Entry): void;
+  /** Linearizable reads wait for a quorum, under this number of the replica's own; and it was heard. */
+  readsAsked(replica: Replica, context: number): void;
+  readsConfirmed(replica: Replica, context: number): void;
   /** Role, term or leader. */
   changed(replica: Replica): void;
   /** The replica's state is not the majority's; it begins anew. */

@@ -2,20 +2,28 @@ import { UnumError, limits, systemGroup } from "../base/index.ts";
 import type { GroupId } from "../base/index.ts";
 import { keyspaceFactory, systemFactory } from "../machine/index.ts";
 import type { MachineFactory } from "../machine/index.ts";
-import type { Entry } from "../raft/index.ts";
-import type { Replica, ReplicaHost } from "../replica/index.ts";
+import type { ReplicaHost } from "../replica/index.ts";
 import { decodeStateMessage, encodeStateMessage } from "../wire/index.ts";
 import type { GateHost } from "./gate.ts";
 import type { LinksOptions } from "./links.ts";
 import type { MemoryOptions } from "./memory.ts";
 import type { UnumNode } from "./node.ts";
+import type { NodeObserver } from "./options.ts";
+
+function observedBy(observer: NodeObserver): Pick<ReplicaHost, "entryApplied" | "readsAsked" | "readsConfirmed"> {
+  return {
+    entryApplied: (replica, entry) => observer.applied(replica, entry),
+    readsAsked: (replica, context) => observer.readsAsked(replica, context),
+    readsConfirmed: (replica, context) => observer.readsConfirmed(replica, context),
+  };
+}
 
 /** What the replicas of a node ask of it. */
 export function replicaHostOf(node: UnumNode): ReplicaHost {
   const { observer } = node.options;
   const { clock, logger, probe } = node.platform;
   return {
-    ...(observer === undefined ? {} : { entryApplied: (replica: Replica, entry: Entry) => observer.applied(replica, entry) }),
+    ...(observer === undefined ? {} : observedBy(observer)),
     clock,
     logger,
     probe,

@@ -1,12 +1,13 @@
-import { crc32, defaultGroup, isUnumError, systemGroup } from "../base/index.ts";
-import type { GroupId, Prng, Probe, ReplicaId, UnumError } from "../base/index.ts";
+import { crc32, defaultGroup, isUnumError, limits, systemGroup } from "../base/index.ts";
+import type { GroupId, Prng, Probe, ReplicaId } from "../base/index.ts";
 import type { Logger, Platform } from "../ports/index.ts";
 import type { Configuration } from "../raft/index.ts";
 import type { Replica } from "../replica/index.ts";
 import { UnumNode, featureLevel } from "../runtime/index.ts";
 import type { NodeObserver, NodeOptions } from "../runtime/index.ts";
 import type { StorageSettings } from "../storage/index.ts";
-import type { Agreement, Mandates, Standing, WirePromises } from "./check/index.ts";
+import type { Agreement, Mandates, ReadRounds, Standing, WirePromises } from "./check/index.ts";
+import { describeError } from "./describe-error.ts";
 import { SimDisk } from "./disk.ts";
 import type { CrashFate } from "./disk.ts";
 import type { Target } from "./fault.ts";
@@ -56,6 +57,7 @@ export interface ClusterOptions {
   readonly witness: Witness;
   readonly promises?: WirePromises;
   readonly mandates?: Mandates;
+  readonly reads?: ReadRounds;
   /** Something happened that must never happen. */
   readonly violation: (text: string) => void;
   readonly probe?: Probe | undefined;
@@ -231,6 +233,7 @@ export class Cluster {
   }
 
   private nodeOptions(member: Member): NodeOptions {
+    const { plan } = this.options;
     const seeds = member.replaced && !this.byName ? [...new Set([...member.seeds, ...this.addresses])] : member.seeds;
     return {
       name: member.name,
@@ -247,12 +250,12 @@ export class Cluster {
       version: "0.0.0",
       tickMs: this.tickMs,
       electionTicks: this.electionTicks,
-      snapshotLogBytes: this.options.plan.snapshotLogBytes,
+      snapshotLogBytes: plan.snapshotLogBytes,
       memoryBudgetBytes: 1024 * 1024 * 1024,
       residentBytes: () => 0,
       checkpointMs: this.checkpointMs,
-      storage: { ...this.storage, recoveredBytesMax: this.options.plan.logCacheBytes },
-      raftLimits: { logCacheBytesMax: this.options.plan.logCacheBytes },
+      storage: { ...this.storage, recoveredBytesMax: plan.logCacheBytes },
+      raftLimits: { logCacheBytesMax: plan.logCacheBytes, appendBytesMax: plan.appendBytes ?? limits.appendBytesMax },
       observer: this.observer(member),
       featureLevel: member.build,
       ...this.options.special?.(member),
@@ -260,7 +263,7 @@ export class Cluster {
   }
 
   private observer(member: Member): NodeObserver {
-    const { agreement, mandates, promises, violation, witness } = this.options;
+    const { agreement, mandates, promises, reads, violation, witness } = this.options;
     const { machine, name } = member;
     return {
       began: (replica) => {
@@ -283,6 +286,8 @@ export class Cluster {
           stateHash: replica.machine.hash(),
         });
       },
+      readsAsked: (replica, context) => reads?.asked(replica.group, replica.raftStatus(), context),
+      readsConfirmed: (replica, context) => reads?.confirmed(replica.group, replica.raftStatus(), context),
       changed: (replica) => {
         if (replica.isLeader) agreement.leads(name, replica.group, replica.term, this.world.scheduler.nowMs);
       },
@@ -441,10 +446,4 @@ export class Cluster {
 
 function addressOf(name: string): string {
   return `${name}:${port}`;
-}
-
-export function describeError(error: UnumError | unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause instanceof Error ? `\n  because ${error.cause.stack}` : "";
-  return `${isUnumError(error) ? error.code : error.name}: ${error.message}${cause}`;
 }

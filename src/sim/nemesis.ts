@@ -32,6 +32,8 @@ export interface Plan {
   readonly bytesPerUs: number;
   /** Bytes of log that a replica holds in memory: beyond that, entries are read from disk. */
   readonly logCacheBytes: number;
+  /** Bytes of entries in one append message; small ones let a follower have a part of what a leader has. Absent: as in production. */
+  readonly appendBytes?: number;
 }
 
 /** What is left of a profile when somebody looks for something. */
@@ -66,6 +68,7 @@ export function drawPlan(prng: Prng, profile = "swarm", narrowing: Narrowing = {
     latencyUsMax: prng.pick([300, 1_000, 5_000, 20_000]),
     bytesPerUs: prng.fork("speed").pick([0, 0, 0, 1, 0.1]),
     logCacheBytes: prng.fork("cache").pick([1, 16, 65_536]) * 1024,
+    appendBytes: prng.fork("appends").pick([64, 4_096, 1_048_576]),
   };
 }
 

@@ -19,6 +19,8 @@ export { drawIllegal } from "./picture.ts";
 export { Mandates } from "./mandates.ts";
 export type { Standing } from "./mandates.ts";
 export { WirePromises } from "./promises.ts";
+export { ReadRounds } from "./reads.ts";
+export type { Reader } from "./reads.ts";
 export { checkRegisters, keysOf, registerModel, stuckCalls } from "./registers.ts";
 export type { IllegalKey, RegisterInput, RegisterOutput, RegisterReport } from "./registers.ts";
 export { checkRevisions } from "./revisions.ts";

@@ -1,6 +1,7 @@
 import type { GroupId, ReplicaId } from "../../base/index.ts";
 import { EntryKind } from "../../raft/index.ts";
 import type { Configuration, Entry, Message } from "../../raft/index.ts";
+import { hasQuorum } from "./quorum.ts";
 
 /** What is known of a replica at the moment at which it says or does something. */
 export interface Standing {
@@ -162,11 +163,6 @@ export class Mandates {
   private report(text: string): void {
     if (this.violations.length < 20) this.violations.push(text);
   }
-}
-
-/** Not raft's own: a judge does not ask the accused how to count. */
-function hasQuorum({ outgoing, voters }: Configuration, has: (voter: ReplicaId) => boolean): boolean {
-  return [voters, outgoing].every((side) => side.length === 0 || side.filter(has).length > side.length / 2);
 }
 
 function listed(replicas: readonly ReplicaId[]): string {
