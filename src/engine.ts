@@ -127,13 +127,14 @@ async function openEtcd(
 ): Promise<EtcdGateway> {
   const listen = parseAddress(address);
   if (listen === undefined) throw new UnumError("INVALID_ARGUMENT", `"${address}" is no address; write host:port.`);
-  const [{ openEtcdGateway }, { Connection }, { NodeHttp }] = await Promise.all([
+  const [{ openEtcdGateway }, { Backlog, Connection }, { NodeHttp }] = await Promise.all([
     import("./gateway/etcd/index.ts"),
     import("./gateway/http2/index.ts"),
     import("./platform/node/http.ts"),
   ]);
+  const backlog = new Backlog(limits.httpOutputBytesMax);
   const http = new NodeHttp((stream, subject, options, accept, closed) => {
-    return new Connection(stream, subject, { clock: platform.clock, options, accept, closed });
+    return new Connection(stream, subject, { clock: platform.clock, options, backlog, accept, closed });
   });
   const handle = openRawHandle(environment, { ...client, name: `${client.name ?? ""} etcd` });
   try {

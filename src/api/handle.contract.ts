@@ -245,6 +245,16 @@ function watches(fresh: () => KV, handle: () => UnumHandle): void {
     expect(await watch[Symbol.asyncIterator]().next()).toEqual({ done: true, value: undefined });
   });
 
+  test("from a revision of the future it waits, and what nobody has seen keeps no read waiting", async () => {
+    const kv = fresh();
+    const { revision } = await kv.put("k", 0);
+    const watch = kv.watch({ key: "k" }, { from: revision + 100 });
+    await watch.started;
+    await kv.put("k", 1);
+    expect(await kv.get("k", { consistency: "stale", timeout: "5s" })).toMatchObject({ value: 1 });
+    await watch.close();
+  });
+
   test("a consumer who is slow gets everything", async () => {
     const kv = fresh().with(bytes);
     const watch = kv.watch({ prefix: "" });

@@ -91,12 +91,24 @@ export const limits = {
   fenceMarksMax: 16_384,
   /** Bytes of a message to the etcd gateway: a request of etcd's default size and its overhead. Larger: RESOURCE_EXHAUSTED, as etcd says it. */
   etcdMessageBytesMax: 2 * MiB,
+  /** Open calls of the etcd gateway, streams included: each takes a few KiB. More: RESOURCE_EXHAUSTED. */
+  etcdCallsMax: 100_000,
+  /** Watches of the etcd gateway's clients. More are created and canceled at once. */
+  etcdWatchesMax: 100_000,
+  /** Different ranges among them, and watches of the past: each is a stream of the node. More are created and canceled at once. */
+  etcdWatchRangesMax: 12_288,
   /** Bytes of the head of an HTTP request. More: the request is refused before anything is kept of it. */
   httpHeadBytesMax: 16 * KiB,
   /** Streams of one HTTP/2 connection at the same time; watches live long. More: the client waits or is refused the stream. */
   httpStreamsMax: 16_384,
   /** Connections of one HTTP port. More are dropped. */
   httpConnectionsMax: 8_192,
+  /** Bytes of answers that clients of the etcd gateway have not taken, all connections together. More: the connection with most of them is closed. */
+  httpOutputBytesMax: 256 * MiB,
+  /** Bytes of requests to the etcd gateway that are not whole yet, all together. More: those that waited longest for their next bytes end with RESOURCE_EXHAUSTED. */
+  httpPartialBytesMax: 128 * MiB,
+  /** Time for the body of a JSON request to the etcd gateway to come. Longer: it is cut off. */
+  httpRequestMsMax: 60_000,
   /** Streams that an HTTP/2 client may open and cancel within 10 s. More: the connection is closed. */
   httpResetsMax: 20_000,
   /** A snapshot is due when the log since the last one exceeds max(this, half its size), or a sixteenth of that when nothing happens for 5 s. */

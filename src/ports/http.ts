@@ -19,7 +19,7 @@ export interface HttpOptions {
   readonly connectionsMax: number;
   /** Streams that a client may open and reset within ten seconds before its connection is closed. */
   readonly resetsMax: number;
-  /** Bytes of answers that one connection may leave unread before it is closed. */
+  /** Bytes of answers that all connections together may leave unread; beyond, the one with most of them is closed. */
   readonly outputBytesMax: number;
   /** Bytes of a request that a connection may send before they are taken: HTTP/2's window. */
   readonly windowBytes: number;

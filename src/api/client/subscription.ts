@@ -117,8 +117,11 @@ export class Subscription implements StreamSink {
       this.owner.began(this.next > 0 ? this.next : change.events.length === 0 ? change.revision + 1 : change.revision);
     }
     const known = change.revision < this.next;
-    if (!known) this.next = change.revision + 1;
-    this.space.note(change.revision);
+    // A watch that begins in the future is told to begin behind a revision that nobody has seen yet.
+    if (!known) {
+      this.next = change.revision + 1;
+      this.space.note(change.revision);
+    }
     if (change.events.length === 0 || known) {
       this.consumed(body.length);
       if (known && !this.asked) return;

@@ -108,6 +108,14 @@ describe("KV through gRPC", () => {
     await client.call(KV.method.deleteRange, { key: bytes("large/"), rangeEnd: bytes("large0") });
   });
 
+  it("brings an answer whole that is larger than what one connection of ours may leave unread", async () => {
+    const value = new Uint8Array(1024 * 1024).fill(7);
+    for (let i = 0; i < 70; i++) await client.call(KV.method.put, { key: bytes(`huge/${i}`), value });
+    const all = await client.call(KV.method.range, { key: bytes("huge/"), rangeEnd: bytes("huge0") });
+    expect([all.kvs.length, all.more]).toEqual([70, false]);
+    await client.call(KV.method.deleteRange, { key: bytes("huge/"), rangeEnd: bytes("huge0") });
+  });
+
   it("refuses in etcd's words", async () => {
     expect(await refusal(client.call(KV.method.put, {}))).toMatchObject({ code: 3, text: "etcdserver: key is not provided" });
     expect(await refusal(client.call(KV.method.range, { key: bytes("a"), revision: 1_000_000n }))).toMatchObject({
@@ -139,6 +147,19 @@ describe("gRPC itself", () => {
     const value = new Uint8Array(3 * 1024 * 1024);
     expect(await refusal(client.call(KV.method.put, { key: bytes("a"), value }))).toMatchObject({ code: 8 });
     expect((await client.call(KV.method.range, { key: bytes("a") })).header).toBeDefined();
+  });
+
+  it("takes one message where a method has one", async () => {
+    const stream = client.open(KV.method.rangeStream);
+    stream.send({ key: bytes("a") });
+    stream.send({ key: bytes("a") });
+    expect(await refusal(stream.rest())).toMatchObject({ code: 13 });
+    const deep = (depth: number): object => (depth === 0 ? {} : { success: [{ request: { case: "requestTxn", value: deep(depth - 1) } }] });
+    expect((await client.call(KV.method.txn, deep(8))).succeeded).toBe(true);
+    expect(await refusal(client.call(KV.method.txn, deep(9)))).toMatchObject({
+      code: 3,
+      text: "etcdserver: too many operations in txn request",
+    });
   });
 
   it("ends a call when its time is over", async () => {
@@ -180,6 +201,25 @@ describe("Watch", () => {
     const progress = await stream.next();
     expect([progress.watchId, progress.events.length]).toEqual([-1n, 0]);
     expect(progress.header?.revision).toBeGreaterThanOrEqual(put.header?.revision ?? 0n);
+    stream.cancel();
+  });
+
+  it("waits for a revision beyond all that can be", async () => {
+    const stream = client.open(Watch.method.watch, { "grpc-timeout": "99999999H" });
+    for (const startRevision of [1n << 53n, (1n << 63n) - 1n]) {
+      stream.send({ requestUnion: { case: "createRequest", value: { key: bytes("f"), startRevision } } });
+      expect(await stream.next()).toMatchObject({ created: true, canceled: false });
+    }
+    const put = await client.call(KV.method.put, { key: bytes("f"), value: bytes("1") });
+    // What nobody has seen yet counts as seen for nobody: not for reads of a member's own state, not for progress, not for watches from now on.
+    const read = await client.call(KV.method.range, { key: bytes("f"), serializable: true });
+    expect(read.header?.revision).toBe(put.header?.revision);
+    stream.send({ requestUnion: { case: "progressRequest", value: {} } });
+    expect((await stream.next()).header?.revision).toBe(put.header?.revision);
+    stream.send({ requestUnion: { case: "createRequest", value: { key: bytes("g") } } });
+    expect(await stream.next()).toMatchObject({ created: true });
+    await client.call(KV.method.put, { key: bytes("g"), value: bytes("1") });
+    expect((await stream.next()).events).toHaveLength(1);
     stream.cancel();
   });
 

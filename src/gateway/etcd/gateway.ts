@@ -4,7 +4,7 @@ import { formatAddress } from "../../ports/index.ts";
 import type { Address, Clock, Digests, Http, HttpExchange, HttpListener, HttpSecurity, Logger, Random } from "../../ports/index.ts";
 import { clusterService } from "./cluster/service.ts";
 import { etcdErrors, toEtcdError } from "./errors.ts";
-import { GrpcServer } from "./grpc/index.ts";
+import { GrpcServer, Partials } from "./grpc/index.ts";
 import type { Method } from "./grpc/index.ts";
 import { idOf } from "./ids.ts";
 import { JsonGateway } from "./json/gateway.ts";
@@ -85,7 +85,14 @@ class Gateway implements EtcdGateway {
     const kv = handle.raw(defaultKeyspaceName);
     this.monitor = new LeaderMonitor(kv, ports.clock);
     const ground = this.groundOf(ports, handle);
-    const host = { clock: ports.clock, messageBytesMax: limits.etcdMessageBytesMax, toStatus: toEtcdError };
+    const partials = new Partials(limits.httpPartialBytesMax);
+    const host = {
+      clock: ports.clock,
+      messageBytesMax: limits.etcdMessageBytesMax,
+      callsMax: limits.etcdCallsMax,
+      partials,
+      toStatus: toEtcdError,
+    };
     this.grpc = new GrpcServer(
       services.flatMap((service) => service(ground)),
       host,
@@ -104,7 +111,7 @@ class Gateway implements EtcdGateway {
       streamsMax: limits.httpStreamsMax,
       connectionsMax: limits.httpConnectionsMax,
       resetsMax: limits.httpResetsMax,
-      outputBytesMax: limits.outputBytesMax,
+      outputBytesMax: limits.httpOutputBytesMax,
       windowBytes: limits.streamCreditBytes,
       secure,
     };

@@ -1,5 +1,6 @@
 import { MalformedBytes, concatBytes, emptyBytes } from "../../base/index.ts";
 import type { Clock, HttpExchange, HttpFields, HttpOptions, Stream, StreamHandlers } from "../../ports/index.ts";
+import type { Backlog, Holder } from "./backlog.ts";
 import { Exchange } from "./exchange.ts";
 import type { Sender } from "./exchange.ts";
 import {
@@ -10,10 +11,12 @@ import {
   Output,
   Setting,
   blockOf,
+  checkPreface,
   frameBytesMax,
   frameHeaderBytes,
   goawayOf,
   preface,
+  settingsIn,
   settingsOf,
   u32At,
   unpad,
@@ -21,6 +24,7 @@ import {
   windowBytesMax,
 } from "./frames.ts";
 import { Guard } from "./guard.ts";
+import { HeadParts } from "./head-parts.ts";
 import { HeadDecoder, HeadTooLarge, encodeHead } from "./heads.ts";
 
 /** Beyond this in the socket, bodies wait in their streams. */
@@ -29,12 +33,14 @@ const socketBytesMax = 1024 * 1024;
 export interface ConnectionHost {
   readonly clock: Clock;
   readonly options: HttpOptions;
+  /** What all connections keep together. */
+  readonly backlog: Backlog;
   accept(exchange: HttpExchange): void;
   closed(connection: Connection): void;
 }
 
 /** One HTTP/2 connection of a client, over any byte stream. */
-export class Connection implements Sender, StreamHandlers {
+export class Connection implements Sender, StreamHandlers, Holder {
   readonly subject: string | undefined;
   private readonly stream: Stream;
   private readonly host: ConnectionHost;
@@ -42,7 +48,7 @@ export class Connection implements Sender, StreamHandlers {
   private readonly decoder: HeadDecoder;
   private readonly guard: Guard;
   private readonly exchanges = new Map<number, Exchange>();
-  /** Those whose bodies wait for a window or the socket. */
+  /** Those whose bodies wait for the connection's window or the socket, and not for their own window. */
   private readonly blocked = new Set<Exchange>();
   private input: Uint8Array = emptyBytes;
   private greeted = false;
@@ -53,7 +59,7 @@ export class Connection implements Sender, StreamHandlers {
   private peerWindow = windowBytesDefault;
   private peerFrameBytes = frameBytesMax;
   /** A head that goes on in CONTINUATION frames. */
-  private head: { readonly id: number; readonly end: boolean; readonly parts: Uint8Array[]; bytes: number } | undefined;
+  private head: HeadParts | undefined;
   private queuedBytes = 0;
   private flushing = false;
   private over = false;
@@ -63,20 +69,11 @@ export class Connection implements Sender, StreamHandlers {
     this.stream = stream;
     this.subject = subject;
     this.host = host;
-    const { headBytesMax, resetsMax, streamsMax, windowBytes } = host.options;
+    const { headBytesMax, resetsMax, windowBytes } = host.options;
     this.guard = new Guard(() => host.clock.now(), resetsMax);
     this.decoder = new HeadDecoder(headBytesMax);
     this.receiveWindow = windowBytes * 8;
-    this.output.frame(
-      FrameType.settings,
-      0,
-      0,
-      settingsOf(
-        [Setting.maxConcurrentStreams, streamsMax],
-        [Setting.initialWindowSize, windowBytes],
-        [Setting.maxHeaderListSize, headBytesMax],
-      ),
-    );
+    this.output.frame(FrameType.settings, 0, 0, settingsOf(host.options));
     this.output.number(FrameType.windowUpdate, 0, this.receiveWindow - windowBytesDefault);
     this.schedule();
     stream.handle(this);
@@ -97,11 +94,8 @@ export class Connection implements Sender, StreamHandlers {
   }
 
   onDrain(): void {
+    this.noteHeld();
     this.pump();
-  }
-
-  onClose(): void {
-    this.end();
   }
 
   /** No new requests; ends when those in flight have. */
@@ -114,7 +108,7 @@ export class Connection implements Sender, StreamHandlers {
 
   destroy(): void {
     this.stream.destroy();
-    this.end();
+    this.onClose();
   }
 
   sendHead(exchange: Exchange, status: number, fields: HttpFields, end: boolean): void {
@@ -131,7 +125,7 @@ export class Connection implements Sender, StreamHandlers {
       const window = this.isStuffed ? 0 : Math.min(this.sendWindow, exchange.sendWindow);
       const bytes = Math.min(left, window, this.peerFrameBytes);
       if (bytes <= 0) {
-        this.blocked.add(exchange);
+        if (exchange.sendWindow > 0) this.blocked.add(exchange);
         return false;
       }
       const isLast = end && bytes === left && waiting.length === 1;
@@ -143,6 +137,7 @@ export class Connection implements Sender, StreamHandlers {
         exchange.sentOfFirst,
         exchange.sentOfFirst + bytes,
       );
+      this.guard.countData();
       this.sendWindow -= bytes;
       exchange.sendWindow -= bytes;
       exchange.sentOfFirst += bytes;
@@ -164,10 +159,9 @@ export class Connection implements Sender, StreamHandlers {
 
   consumed(exchange: Exchange, bytes: number): void {
     this.giveBack(bytes);
-    const { windowBytes } = this.host.options;
     if (exchange.closed || exchange.remoteEnded) return;
     exchange.unacknowledged += bytes;
-    if (exchange.unacknowledged < windowBytes / 2) return;
+    if (exchange.unacknowledged < this.host.options.windowBytes / 2) return;
     this.output.number(FrameType.windowUpdate, exchange.id, exchange.unacknowledged);
     exchange.receiveWindow += exchange.unacknowledged;
     exchange.unacknowledged = 0;
@@ -185,9 +179,16 @@ export class Connection implements Sender, StreamHandlers {
 
   queued(bytes: number): void {
     this.queuedBytes += bytes;
-    if (this.queuedBytes + this.stream.bufferedBytes <= this.host.options.outputBytesMax || this.over) return;
+    if (bytes > 0) this.noteHeld();
+  }
+
+  letGo(): void {
     // In a turn of its own: whoever writes is not closed in the middle of it.
     this.host.clock.defer(() => this.fail(new ConnectionFailure(ErrorCode.calm, "answers are not read")));
+  }
+
+  private noteHeld(): void {
+    if (!this.over) this.host.backlog.note(this, this.queuedBytes + this.output.length + this.stream.bufferedBytes);
   }
 
   finished(exchange: Exchange): void {
@@ -197,7 +198,7 @@ export class Connection implements Sender, StreamHandlers {
   }
 
   private get isStuffed(): boolean {
-    return this.stream.bufferedBytes > socketBytesMax;
+    return this.stream.bufferedBytes + this.output.length > socketBytesMax;
   }
 
   /** Takes whole frames and returns the rest. */
@@ -205,9 +206,8 @@ export class Connection implements Sender, StreamHandlers {
     let at = 0;
     if (!this.greeted) {
       if (bytes.length < preface.length) return bytes;
-      for (; at < preface.length; at++) {
-        if (bytes[at] !== preface.charCodeAt(at)) throw new ConnectionFailure(ErrorCode.protocol, "no preface");
-      }
+      checkPreface(bytes);
+      at = preface.length;
       this.greeted = true;
     }
     while (bytes.length - at >= frameHeaderBytes) {
@@ -243,7 +243,7 @@ export class Connection implements Sender, StreamHandlers {
       case FrameType.pushPromise:
         throw new ConnectionFailure(ErrorCode.protocol, "a client promises nothing");
       default:
-        // Priorities are not kept, what we do not know is passed over, and after its goaway the client ends by itself.
+        // Priorities are not kept; what we do not know is passed over.
         this.guard.countIdle();
     }
   }
@@ -275,18 +275,16 @@ export class Connection implements Sender, StreamHandlers {
     if (id % 2 === 0) throw new ConnectionFailure(ErrorCode.protocol, "a client's streams are odd");
     const end = (flags & Flag.endStream) !== 0;
     if ((flags & Flag.endHeaders) !== 0) this.request(id, end, block);
-    else this.head = { id, end, parts: [block.slice()], bytes: block.length };
+    else this.head = new HeadParts(id, end, block);
   }
 
   private onContinuation(flags: number, id: number, payload: Uint8Array): void {
     const { head } = this;
-    if (head === undefined || head.id !== id) throw new ConnectionFailure(ErrorCode.protocol, "nothing is continued");
-    head.parts.push(payload.slice());
-    head.bytes += payload.length + frameHeaderBytes;
-    if (head.bytes > this.host.options.headBytesMax * 2) throw new ConnectionFailure(ErrorCode.calm, "a head without end");
+    if (head === undefined) throw new ConnectionFailure(ErrorCode.protocol, "nothing is continued");
+    head.add(id, payload, this.host.options.headBytesMax * 2);
     if ((flags & Flag.endHeaders) === 0) return;
     this.head = undefined;
-    this.request(id, head.end, concatBytes(head.parts));
+    this.request(id, head.end, head.whole());
   }
 
   private request(id: number, end: boolean, block: Uint8Array): void {
@@ -298,7 +296,8 @@ export class Connection implements Sender, StreamHandlers {
       if (error instanceof MalformedBytes) throw new ConnectionFailure(ErrorCode.compression, error.message);
       if (!(error instanceof HeadTooLarge)) throw error;
       this.lastId = Math.max(this.lastId, id);
-      return this.refuse(id, ErrorCode.calm);
+      this.refuse(id, ErrorCode.calm);
+      return known?.close(false);
     }
     if (known !== undefined) {
       // Trailers: nothing in them matters here, but they end the request.
@@ -314,7 +313,6 @@ export class Connection implements Sender, StreamHandlers {
     this.lastId = id;
     if (head.malformed) return this.refuse(id, ErrorCode.protocol);
     if (this.leaving || this.exchanges.size >= this.host.options.streamsMax) return this.refuse(id, ErrorCode.refused);
-    this.guard.countRequest();
     const exchange = new Exchange(id, head, this, this.peerWindow, this.host.options.windowBytes);
     this.exchanges.set(id, exchange);
     this.host.accept(exchange);
@@ -337,15 +335,9 @@ export class Connection implements Sender, StreamHandlers {
   private onSettings(flags: number, id: number, payload: Uint8Array): void {
     if (id !== 0) throw new ConnectionFailure(ErrorCode.protocol, "settings of a stream");
     if ((flags & Flag.ack) !== 0) return;
-    if (payload.length % 6 !== 0) throw new ConnectionFailure(ErrorCode.frameSize, "settings are cut");
-    for (let at = 0; at < payload.length; at += 6) {
-      const name = ((payload[at] as number) << 8) | (payload[at + 1] as number);
-      const value = u32At(payload, at + 2);
+    for (const [name, value] of settingsIn(payload)) {
       if (name === Setting.initialWindowSize) this.resizeWindows(value);
-      else if (name === Setting.maxFrameSize) {
-        if (value < frameBytesMax || value > 0xff_ffff) throw new ConnectionFailure(ErrorCode.protocol, `frames of ${value} bytes`);
-        this.peerFrameBytes = value;
-      }
+      else if (name === Setting.maxFrameSize) this.peerFrameBytes = value;
     }
     this.guard.countIdle();
     this.output.frame(FrameType.settings, Flag.ack, 0, undefined);
@@ -354,10 +346,15 @@ export class Connection implements Sender, StreamHandlers {
   }
 
   private resizeWindows(bytes: number): void {
-    if (bytes > windowBytesMax) throw new ConnectionFailure(ErrorCode.flowControl, "a window is too large");
     const change = bytes - this.peerWindow;
+    if (change === 0) return;
+    // It is work for every stream, which a client may not ask for as it likes.
+    this.guard.countIdle(Math.ceil(this.exchanges.size / 100));
     this.peerWindow = bytes;
-    for (const exchange of this.exchanges.values()) exchange.sendWindow += change;
+    for (const exchange of this.exchanges.values()) {
+      exchange.sendWindow += change;
+      if (exchange.bufferedBytes > 0 && exchange.sendWindow > 0) this.blocked.add(exchange);
+    }
   }
 
   private onPing(flags: number, payload: Uint8Array): void {
@@ -386,12 +383,12 @@ export class Connection implements Sender, StreamHandlers {
       exchange.abort();
       return;
     }
-    if (this.blocked.has(exchange)) this.unblock(exchange);
+    if (exchange.bufferedBytes > 0) this.unblock(exchange);
   }
 
   /** A window or the socket has room: those that wait go on, in the order in which they began to wait. */
   private pump(): void {
-    for (const exchange of [...this.blocked]) {
+    for (const exchange of this.blocked) {
       if (this.sendWindow <= 0 || this.isStuffed) return;
       this.unblock(exchange);
     }
@@ -417,6 +414,9 @@ export class Connection implements Sender, StreamHandlers {
       this.stream.write(bytes);
       return this.stream.copies === true && this.stream.bufferedBytes === 0;
     });
+    this.noteHeld();
+    // What waited for this turn's output only goes on in the next one.
+    if (this.blocked.size > 0) this.pump();
   };
 
   private goaway(code: ErrorCode): void {
@@ -437,12 +437,13 @@ export class Connection implements Sender, StreamHandlers {
   private stop(): void {
     this.flush();
     this.stream.close();
-    this.end();
+    this.onClose();
   }
 
-  private end(): void {
+  onClose(): void {
     if (this.over) return;
     this.over = true;
+    this.host.backlog.note(this, 0);
     for (const exchange of [...this.exchanges.values()]) exchange.close(false);
     this.host.closed(this);
   }

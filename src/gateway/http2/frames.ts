@@ -1,3 +1,5 @@
+import type { HttpOptions } from "../../ports/index.ts";
+
 /** RFC 9113. */
 export const FrameType = {
   data: 0,
@@ -78,15 +80,40 @@ export function goawayOf(lastId: number, code: ErrorCode): Uint8Array {
   return payload;
 }
 
-/** The payload of a settings frame. */
-export function settingsOf(...settings: readonly (readonly [name: number, value: number])[]): Uint8Array {
-  const payload = new Uint8Array(settings.length * 6);
+/** The payload of our settings. */
+export function settingsOf(options: HttpOptions): Uint8Array {
+  const payload = new Uint8Array(3 * 6);
   const view = new DataView(payload.buffer);
-  settings.forEach(([name, value], at) => {
+  const put = (at: number, name: number, value: number): void => {
     view.setUint16(at * 6, name);
     view.setUint32(at * 6 + 2, value);
-  });
+  };
+  put(0, Setting.maxConcurrentStreams, options.streamsMax);
+  put(1, Setting.initialWindowSize, options.windowBytes);
+  put(2, Setting.maxHeaderListSize, options.headBytesMax);
   return payload;
+}
+
+export function checkPreface(bytes: Uint8Array): void {
+  for (let at = 0; at < preface.length; at++) {
+    if (bytes[at] !== preface.charCodeAt(at)) throw new ConnectionFailure(ErrorCode.protocol, "no preface");
+  }
+}
+
+/** What a client sets, checked: sizes that no side may have end the connection. */
+export function settingsIn(payload: Uint8Array): readonly (readonly [name: number, value: number])[] {
+  if (payload.length % 6 !== 0) throw new ConnectionFailure(ErrorCode.frameSize, "settings are cut");
+  const settings: (readonly [number, number])[] = [];
+  for (let at = 0; at < payload.length; at += 6) {
+    const name = ((payload[at] as number) << 8) | (payload[at + 1] as number);
+    const value = u32At(payload, at + 2);
+    if (name === Setting.initialWindowSize && value > windowBytesMax)
+      throw new ConnectionFailure(ErrorCode.flowControl, "a window is too large");
+    if (name === Setting.maxFrameSize && (value < frameBytesMax || value > 0xff_ffff))
+      throw new ConnectionFailure(ErrorCode.protocol, `frames of ${value} bytes`);
+    settings.push([name, value]);
+  }
+  return settings;
 }
 
 const bufferBytes = 64 * 1024;

@@ -1,7 +1,7 @@
 import { ConnectionFailure, ErrorCode } from "./frames.ts";
 
-const resetWindowMs = 10_000;
-/** Frames of no use (empty data, settings, pings) between two requests before the connection is closed. */
+const windowMs = 10_000;
+/** Frames of no use (empty data, settings, pings) within the window, beyond those that answer what we sent. */
 const idleFramesMax = 10_000;
 
 /** Counts what costs us work and a client nothing; throws the end of the connection when it is too much. */
@@ -9,8 +9,8 @@ export class Guard {
   private readonly now: () => number;
   private readonly resetsMax: number;
   private resets = 0;
-  private resetsSinceMs = 0;
   private idleFrames = 0;
+  private sinceMs = 0;
 
   constructor(now: () => number, resetsMax: number) {
     this.now = now;
@@ -19,19 +19,27 @@ export class Guard {
 
   /** A client that opens streams only to reset them makes us work for nothing. */
   countReset(): void {
-    const nowMs = this.now();
-    if (nowMs - this.resetsSinceMs > resetWindowMs) {
-      this.resetsSinceMs = nowMs;
-      this.resets = 0;
-    }
+    this.turn();
     if (++this.resets > this.resetsMax) throw new ConnectionFailure(ErrorCode.calm, "streams are opened only to be reset");
   }
 
-  countIdle(): void {
-    if (++this.idleFrames > idleFramesMax) throw new ConnectionFailure(ErrorCode.calm, "frames of no use");
+  /** `weight`: how much work it is. */
+  countIdle(weight = 1): void {
+    this.turn();
+    this.idleFrames += weight;
+    if (this.idleFrames > idleFramesMax) throw new ConnectionFailure(ErrorCode.calm, "frames of no use");
   }
 
-  countRequest(): void {
+  /** A client may answer each piece of data with a ping: many measure their window so. */
+  countData(): void {
+    if (this.idleFrames > 0) this.idleFrames--;
+  }
+
+  private turn(): void {
+    const nowMs = this.now();
+    if (nowMs - this.sinceMs <= windowMs) return;
+    this.sinceMs = nowMs;
+    this.resets = 0;
     this.idleFrames = 0;
   }
 }

@@ -213,8 +213,7 @@ function headOf(list: readonly Field[]): Head {
     } else {
       regular = true;
       if (name === "" || name !== name.toLowerCase() || name === "connection") malformed = true;
-      const earlier = fields[name];
-      fields[name] = earlier === undefined ? value : `${earlier}, ${value}`;
+      fields[name] = Object.hasOwn(fields, name) ? `${fields[name]}, ${value}` : value;
     }
   }
   const method = pseudo[":method"] ?? "";

@@ -9,8 +9,9 @@ import { MalformedBytes } from "../../base/index.ts";
 import { NodeHttp } from "../../platform/node/http.ts";
 import { NodeClock } from "../../platform/node/index.ts";
 import type { HttpExchange, HttpListener, HttpOptions } from "../../ports/index.ts";
+import { Guard } from "./guard.ts";
 import { HeadDecoder, HeadTooLarge, encodeHead } from "./heads.ts";
-import { Connection } from "./index.ts";
+import { Backlog, Connection } from "./index.ts";
 
 const clock = new NodeClock({ ref: false });
 const closing: (() => unknown)[] = [];
@@ -28,8 +29,9 @@ const defaults: HttpOptions = {
 };
 
 async function listen(accept: (exchange: HttpExchange) => void, options: Partial<HttpOptions> = {}): Promise<HttpListener> {
+  const backlog = new Backlog({ ...defaults, ...options }.outputBytesMax);
   const http = new NodeHttp(
-    (stream, subject, given, take, closed) => new Connection(stream, subject, { clock, options: given, accept: take, closed }),
+    (stream, subject, given, take, closed) => new Connection(stream, subject, { clock, options: given, backlog, accept: take, closed }),
   );
   const listener = await http.listen({ host: "127.0.0.1", port: 0 }, { ...defaults, ...options }, accept);
   closing.push(() => listener.stop(0));
@@ -211,7 +213,66 @@ describe("HTTP/2 with another implementation's client", () => {
   });
 });
 
+describe("frames of no use", () => {
+  it("are free as long as they answer what we send: a client that only watches may ping for ever", () => {
+    let nowMs = 0;
+    const guard = new Guard(() => nowMs, 50);
+    for (let i = 0; i < 50_000; i++) {
+      guard.countData();
+      guard.countIdle();
+    }
+    // And a few now and then, without any data: keep-alives of months.
+    for (let i = 0; i < 50_000; i++, nowMs += 10_000) guard.countIdle();
+    expect(() => {
+      for (let i = 0; i <= 10_000; i++) guard.countIdle();
+    }).toThrow("frames of no use");
+  });
+});
+
+describe("answers that nobody takes", () => {
+  it("are bounded for all connections together: the one with most of them goes", () => {
+    const backlog = new Backlog(100);
+    const gone: string[] = [];
+    const holder = (name: string): { letGo(): void } => ({ letGo: () => gone.push(name) });
+    const [a, b, c] = [holder("a"), holder("b"), holder("c")];
+    backlog.note(a, 30);
+    backlog.note(b, 50);
+    backlog.note(c, 20);
+    expect(gone).toEqual([]);
+    backlog.note(c, 21);
+    expect(gone).toEqual(["b"]);
+    backlog.note(b, 0);
+    expect(backlog.bytes).toBe(51);
+  });
+});
+
 describe("HTTP/2 against what nobody should send", () => {
+  it("ends a request whose trailers are too large", async () => {
+    const closes: boolean[] = [];
+    const listener = await listen((exchange) =>
+      exchange.handle({ onData: () => undefined, onEnd: () => undefined, onDrain: () => undefined, onClose: (all) => closes.push(all) }),
+    );
+    const trailers = [0, 1, 0x78, 127, 0xa1, 0x7f, ...Array<number>(16_160).fill(0x79)];
+    const frames = [
+      frame(1, 4, 1, [0x83, 0x86, 0x84]),
+      frame(1, 1, 1, trailers),
+      frame(9, 4, 1, [0, 1, 0x7a, 100, ...Array<number>(100).fill(0x79)]),
+    ];
+    const answer = raw(listener, Buffer.concat([greeting, ...frames]));
+    await expect.poll(() => closes).toEqual([false]);
+    await listener.stop(0);
+    await answer;
+  });
+
+  it("takes fields by the names that every object has", () => {
+    const text = (value: string): number[] => [value.length, ...Buffer.from(value)];
+    const names = ["constructor", "tostring", "__proto__", "valueof"];
+    const block = [0x83, 0x86, 0x84, ...[...names, "constructor"].flatMap((name) => [0, ...text(name), ...text("x")])];
+    const { fields, malformed } = new HeadDecoder(10_000).decode(Uint8Array.from(block));
+    expect(malformed).toBe(false);
+    expect([fields["constructor"], fields["tostring"], fields["valueof"]]).toEqual(["x, x", "x", "x"]);
+  });
+
   it("closes a connection that resets its streams, with ENHANCE_YOUR_CALM", async () => {
     const listener = await listen(echo);
     const head = [0x83, 0x86, 0x84];

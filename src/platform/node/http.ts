@@ -12,6 +12,8 @@ import { NodeStream } from "./streams.ts";
 
 /** How long a new connection may say nothing. */
 const silenceMs = 10_000;
+/** How long a connection of HTTP/1.1 that is kept may be idle, and then as long again for its next head. */
+const headMs = 60_000;
 /** The first bytes of every HTTP/2 connection in clear text. */
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /** How often connections are looked at for answers that nobody reads. */
@@ -66,6 +68,8 @@ class NodeHttpListener implements HttpListener {
   private readonly http2: ServeHttp2;
   private readonly sockets = new Set<Socket>();
   private readonly connections2 = new Set<Http2Connection>();
+  /** Connections of HTTP/1.1: what is being answered, and while that is nothing, how long the next head may take. */
+  private readonly waits = new Map<Socket, { requests: number; timer: NodeJS.Timeout | undefined }>();
   private readonly sweep: NodeJS.Timeout;
 
   constructor(host: string, options: HttpOptions, accept: (exchange: HttpExchange) => void, http2: ServeHttp2) {
@@ -141,7 +145,7 @@ class NodeHttpListener implements HttpListener {
       return;
     }
     if (alpnProtocol === "http/1.1") {
-      this.http1.emit("connection", socket);
+      this.serveHttp1(socket);
       return;
     }
     this.sniff(socket);
@@ -165,7 +169,7 @@ class NodeHttpListener implements HttpListener {
       socket.unshift(seen);
       if (maybe) this.serveHttp2(socket);
       else {
-        this.http1.emit("connection", socket);
+        this.serveHttp1(socket);
         socket.resume();
       }
     };
@@ -174,8 +178,11 @@ class NodeHttpListener implements HttpListener {
   }
 
   private makeHttp1(): ReturnType<typeof createHttp1> {
-    const server = createHttp1({ maxHeaderSize: this.options.headBytesMax, keepAliveTimeout: 60_000, requestTimeout: 0 });
+    const server = createHttp1({ maxHeaderSize: this.options.headBytesMax, keepAliveTimeout: headMs, requestTimeout: 0 });
     server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+      const { socket } = request;
+      this.begin(socket);
+      response.on("close", () => this.finish(socket));
       this.accept(new Http1Exchange(request, response));
     });
     server.on("clientError", (_error, socket) => {
@@ -185,8 +192,42 @@ class NodeHttpListener implements HttpListener {
     return server;
   }
 
+  private serveHttp1(socket: Socket): void {
+    this.waits.set(socket, { requests: 1, timer: undefined });
+    socket.on("close", () => {
+      clearTimeout(this.waits.get(socket)?.timer);
+      this.waits.delete(socket);
+    });
+    this.finish(socket);
+    this.http1.emit("connection", socket);
+  }
+
+  private begin(socket: Socket): void {
+    const wait = this.waits.get(socket);
+    if (wait === undefined) return;
+    wait.requests++;
+    clearTimeout(wait.timer);
+  }
+
+  /** While nothing is answered the next head must come. Node's own limit counts only for servers that listen themselves. */
+  private finish(socket: Socket): void {
+    const wait = this.waits.get(socket);
+    if (wait === undefined || --wait.requests > 0) return;
+    wait.timer = setTimeout(() => socket.destroy(), headMs * 2);
+    wait.timer.unref();
+  }
+
+  /** The largest first, until what remains is within the limit. */
   private closeUnread(): void {
-    for (const socket of this.sockets) if (socket.writableLength > this.options.outputBytesMax) socket.destroy();
+    const unread = [...this.sockets].map((socket) => ({ socket, bytes: socket.writableLength }));
+    let total = unread.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (total <= this.options.outputBytesMax) return;
+    unread.sort((a, b) => b.bytes - a.bytes);
+    for (const { socket, bytes } of unread) {
+      if (total <= this.options.outputBytesMax) return;
+      total -= bytes;
+      socket.destroy();
+    }
   }
 
   private serveHttp2(socket: Socket): void {

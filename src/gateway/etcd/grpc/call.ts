@@ -5,11 +5,15 @@ import { answerFields, okTrailers, refusalFields, statusFields, timeoutMsOf } fr
 import { FrameReader, frameOf } from "./frames.ts";
 import { decodeMessage } from "./method.ts";
 import type { Answers, Call, Questions, StreamMethod, UnaryMethod } from "./method.ts";
+import type { Partial, Partials } from "./partial.ts";
 import { Code, GrpcError } from "./status.ts";
 
 export interface CallHost {
   readonly clock: Clock;
   readonly messageBytesMax: number;
+  readonly partials: Partials;
+  /** Calls at the same time. */
+  readonly callsMax: number;
   /** What a failure of ours is to the client. */
   toStatus(error: unknown): GrpcError;
   /** The call is over. */
@@ -17,7 +21,7 @@ export interface CallHost {
 }
 
 /** What all calls share: the deadline, cancellation, the frames that come in. */
-abstract class GrpcCall implements Call, HttpHandlers {
+abstract class GrpcCall implements Call, HttpHandlers, Partial {
   readonly path: string;
   readonly timeoutMs: number | undefined;
   isOver = false;
@@ -26,6 +30,8 @@ abstract class GrpcCall implements Call, HttpHandlers {
   protected readonly reader: FrameReader;
   private deadline: Timer | undefined;
   private cancels: (() => void)[] | undefined;
+  private settles: (() => void)[] | undefined;
+  private isSettled = false;
   /** The answer is whole: nothing was cancelled. */
   protected completed = false;
 
@@ -66,6 +72,7 @@ abstract class GrpcCall implements Call, HttpHandlers {
         this.onMessage(message);
         if (this.isOver) return;
       }
+      this.host.partials.note(this, this.reader.heldBytes);
     } catch (error) {
       this.fail(this.host.toStatus(error));
     }
@@ -84,8 +91,21 @@ abstract class GrpcCall implements Call, HttpHandlers {
     }
   }
 
+  onSettled(callback: () => void): void {
+    if (this.isSettled) return callback();
+    this.settles ??= [];
+    this.settles.push(callback);
+  }
+
   onClose(): void {
+    this.isSettled = true;
     this.over();
+    for (const callback of this.settles ?? []) callback();
+    this.settles = undefined;
+  }
+
+  giveUp(): void {
+    this.fail(new GrpcError(Code.resourceExhausted, "etcdserver: too many requests"));
   }
 
   abstract onDrain(): void;
@@ -99,6 +119,7 @@ abstract class GrpcCall implements Call, HttpHandlers {
     if (this.isOver) return;
     this.isOver = true;
     this.deadline?.cancel();
+    this.host.partials.note(this, 0);
     this.host.closed(this);
     const { cancels } = this;
     this.cancels = undefined;
@@ -159,6 +180,7 @@ export class StreamCall extends GrpcCall implements Answers<unknown> {
   private readonly method: StreamMethod;
   private readonly questions: Questions<never>;
   private begun = false;
+  private asked = false;
 
   constructor(exchange: HttpExchange, host: CallHost, method: StreamMethod) {
     super(exchange, host);
@@ -205,7 +227,10 @@ export class StreamCall extends GrpcCall implements Answers<unknown> {
   }
 
   protected onMessage(message: Uint8Array): void {
-    this.questions.message(decodeMessage(this.method.desc.input, message) as never);
+    const { desc } = this.method;
+    if (this.asked && desc.methodKind === "server_streaming") throw new GrpcError(Code.internal, "grpc: the call has one message");
+    this.asked = true;
+    this.questions.message(decodeMessage(desc.input, message) as never);
   }
 
   protected onHalfClose(): void {

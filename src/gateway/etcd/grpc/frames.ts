@@ -1,3 +1,4 @@
+import { emptyBytes } from "../../../base/index.ts";
 import { Code, GrpcError } from "./status.ts";
 
 /** [compressed u8][length u32, big-endian] stands before each message. */
@@ -19,62 +20,79 @@ export function frameOf(message: Uint8Array): Uint8Array {
   return frame;
 }
 
-/** Cuts a byte stream into messages. Nothing is kept for a message over the limit. */
+/**
+ * Cuts a byte stream into messages. Nothing is kept for a message over the limit, and for one that comes in small pieces never more than
+ * twice what has come.
+ */
 export class FrameReader {
   private readonly messageBytesMax: number;
-  private chunks: Uint8Array[] = [];
-  private length = 0;
+  /** What has come and is not read lies from `from` to `to`; what stands before belongs to those who have it, what follows is free. */
+  private buffer: Uint8Array = emptyBytes;
+  private from = 0;
+  private to = 0;
 
   constructor(messageBytesMax: number) {
     this.messageBytesMax = messageBytesMax;
   }
 
-  /** Bytes kept for messages that are not whole. */
+  /** Bytes that have come of a message that is not whole. */
   get pendingBytes(): number {
-    return this.length;
+    return this.to - this.from;
+  }
+
+  /** Memory that they take. */
+  get heldBytes(): number {
+    return this.pendingBytes === 0 ? 0 : this.buffer.length;
   }
 
   /** The bytes are valid only now: what is kept is copied. */
   push(bytes: Uint8Array): void {
-    this.chunks.push(bytes.slice());
-    this.length += bytes.length;
+    const pending = this.to - this.from;
+    if (pending === 0) {
+      this.buffer = bytes.slice();
+      this.from = 0;
+      this.to = bytes.length;
+      return;
+    }
+    if (this.to + bytes.length > this.buffer.length) this.grow(pending + bytes.length);
+    this.buffer.set(bytes, this.to);
+    this.to += bytes.length;
   }
 
   /** The next whole message, the caller's own; undefined when more bytes are needed. Throws `GrpcError`. */
   next(): Uint8Array | undefined {
-    if (this.length < framePrefixBytes) return undefined;
-    const all = this.joined();
-    const length = ((all[1] as number) << 24) | ((all[2] as number) << 16) | ((all[3] as number) << 8) | (all[4] as number);
-    if (all[0] !== 0) throw new GrpcError(Code.unimplemented, "grpc: compressed messages are not accepted; send grpc-encoding: identity");
-    const unsigned = length >>> 0;
-    if (unsigned > this.messageBytesMax) {
-      throw new GrpcError(Code.resourceExhausted, `grpc: received message larger than max (${unsigned} vs. ${this.messageBytesMax})`);
-    }
-    const end = framePrefixBytes + unsigned;
-    if (all.length < end) return undefined;
-    this.chunks = all.length === end ? [] : [all.subarray(end)];
-    this.length = all.length - end;
-    return all.subarray(framePrefixBytes, end);
+    const length = this.messageLength();
+    if (length === undefined || this.pendingBytes < framePrefixBytes + length) return undefined;
+    const begin = this.from + framePrefixBytes;
+    this.from = begin + length;
+    return this.buffer.subarray(begin, this.from);
   }
 
-  private joined(): Uint8Array {
-    const first = this.chunks[0];
-    if (first !== undefined && this.chunks.length === 1) return first;
-    // While a large message comes in, its pieces are joined once, when it is whole.
-    const head = first as Uint8Array;
-    if (head.length >= framePrefixBytes) {
-      const wanted =
-        framePrefixBytes +
-        ((((head[1] as number) << 24) | ((head[2] as number) << 16) | ((head[3] as number) << 8) | (head[4] as number)) >>> 0);
-      if (this.length < wanted && wanted <= this.messageBytesMax) return head;
+  /** Of the message that has begun; undefined while even that is unknown. */
+  private messageLength(): number | undefined {
+    const { buffer, from } = this;
+    if (this.to - from < framePrefixBytes) return undefined;
+    if (buffer[from] !== 0)
+      throw new GrpcError(Code.unimplemented, "grpc: compressed messages are not accepted; send grpc-encoding: identity");
+    const length =
+      (((buffer[from + 1] as number) << 24) |
+        ((buffer[from + 2] as number) << 16) |
+        ((buffer[from + 3] as number) << 8) |
+        (buffer[from + 4] as number)) >>>
+      0;
+    if (length > this.messageBytesMax) {
+      throw new GrpcError(Code.resourceExhausted, `grpc: received message larger than max (${length} vs. ${this.messageBytesMax})`);
     }
-    const all = new Uint8Array(this.length);
-    let at = 0;
-    for (const chunk of this.chunks) {
-      all.set(chunk, at);
-      at += chunk.length;
-    }
-    this.chunks = [all];
-    return all;
+    return length;
+  }
+
+  /** A new buffer: as large as the whole message once a good part of it has come, and else twice what is needed. */
+  private grow(needed: number): void {
+    const whole = framePrefixBytes + (this.messageLength() ?? 0);
+    const larger = new Uint8Array(needed <= whole ? Math.min(whole, needed * 2) : needed);
+    larger.set(this.buffer.subarray(this.from, this.to));
+    this.buffer = larger;
+    this.to -= this.from;
+    this.from = 0;
   }
 }

@@ -19,6 +19,8 @@ export interface Call {
   readonly isOver: boolean;
   /** Calls back once, when the client has gone, cancelled or run out of time before the end. */
   onCancel(callback: () => void): void;
+  /** Calls back once, when the answer is on its way as a whole, or never will be. */
+  onSettled(callback: () => void): void;
 }
 
 /** The answering side of a stream. */

@@ -16,7 +16,7 @@ export class GrpcServer {
 
   constructor(methods: readonly Method[], host: Omit<CallHost, "closed">) {
     this.methods = new Map(methods.map((method) => [method.path, method]));
-    this.host = { ...host, toStatus: (error) => host.toStatus(error), closed: (call) => this.calls.delete(call) };
+    this.host = { ...host, closed: (call) => this.calls.delete(call) };
   }
 
   get openCalls(): number {
@@ -51,6 +51,7 @@ export class GrpcServer {
     if (timeoutMs !== undefined && Number.isNaN(timeoutMs)) {
       return new GrpcError(Code.internal, `malformed grpc-timeout: ${exchange.fields["grpc-timeout"] ?? ""}`);
     }
+    if (this.calls.size >= this.host.callsMax) return new GrpcError(Code.resourceExhausted, "etcdserver: too many requests");
     const encoding = exchange.fields["grpc-encoding"];
     if (encoding === undefined || encoding === "identity") return undefined;
     return new GrpcError(Code.unimplemented, `grpc: Decompressor is not installed for grpc-encoding "${encoding}"`);

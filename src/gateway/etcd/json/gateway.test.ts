@@ -47,6 +47,12 @@ describe("the JSON gateway", () => {
       expect([400, 429]).toContain(status);
       expect(JSON.parse(text)).toHaveProperty("message");
     }
+    const order = await post("/kv/range", '{"key":"YQ==","sort_order":"SIDEWAYS"}');
+    expect([order.status, JSON.parse(order.text)]).toEqual([
+      400,
+      expect.objectContaining({ message: 'unknown value "SIDEWAYS" for enum etcdserverpb.RangeRequest_SortOrder', code: 3 }),
+    ]);
+    expect((await post("/kv/range", '{"key":"YQ==","nobody":"knows"}')).status).toBe(200);
     expect((await post("/kv/nothing", "{}")).status).toBe(404);
     expect((await fetch(`${base}/v3/kv/range`)).status).toBe(405);
   });

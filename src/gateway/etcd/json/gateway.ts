@@ -1,9 +1,9 @@
 import { create, fromJson, toJson } from "@bufbuild/protobuf";
-import type { DescMessage, Message, MessageInitShape } from "@bufbuild/protobuf";
-import { utf8Decode, utf8Encode } from "../../../base/index.ts";
-import type { HttpExchange, HttpFields, HttpHandlers } from "../../../ports/index.ts";
+import type { DescMessage, JsonValue, Message, MessageInitShape } from "@bufbuild/protobuf";
+import { limits, utf8Decode, utf8Encode } from "../../../base/index.ts";
+import type { Clock, HttpExchange, HttpFields, HttpHandlers, Timer } from "../../../ports/index.ts";
 import { Code, GrpcError, decodeMessage, framePrefixBytes, httpStatusOf } from "../grpc/index.ts";
-import type { Answers, Call, Method, Questions, StreamMethod, UnaryMethod } from "../grpc/index.ts";
+import type { Answers, Call, Method, Partial, Partials, Questions, StreamMethod, UnaryMethod } from "../grpc/index.ts";
 import { routes } from "./routes.ts";
 import { JsonReader } from "./values.ts";
 
@@ -14,6 +14,8 @@ const prefixes = ["/v3", "/v3beta"] as const;
 const metadataPrefix = "grpc-metadata-";
 
 export interface JsonHost {
+  readonly clock: Clock;
+  readonly partials: Partials;
   readonly messageBytesMax: number;
   toStatus(error: unknown): GrpcError;
 }
@@ -62,9 +64,29 @@ function encode(schema: DescMessage, message: Message): string {
 
 function decode(schema: DescMessage, bytes: Uint8Array): Message {
   try {
-    return fromJson(schema, JSON.parse(utf8Decode(bytes)), { ignoreUnknownFields: true });
+    const json = JSON.parse(utf8Decode(bytes)) as JsonValue;
+    const message = fromJson(schema, json, { ignoreUnknownFields: true });
+    checkEnums(schema, json);
+    return message;
   } catch (error) {
     throw new GrpcError(Code.invalidArgument, error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Fields that nobody knows are passed over, as etcd does; a value that an enum does not have is refused, which the decoder passes over, too. */
+function checkEnums(schema: DescMessage, json: JsonValue): void {
+  if (json === null || typeof json !== "object" || Array.isArray(json)) return;
+  for (const field of schema.fields) {
+    const value = json[field.name] ?? json[field.jsonName];
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one === undefined) continue;
+      if (field.message !== undefined) checkEnums(field.message, one);
+      else if (field.enum !== undefined && typeof one === "string" && !field.enum.values.some(({ name }) => name === one)) {
+        const { name, parent, typeName } = field.enum;
+        const type = parent === undefined ? typeName : `${parent.typeName}_${name}`;
+        throw new Error(`unknown value ${JSON.stringify(one)} for enum ${type}`);
+      }
+    }
   }
 }
 
@@ -73,7 +95,7 @@ function errorText(error: GrpcError): string {
 }
 
 /** What both kinds share: the call as services see it. */
-abstract class JsonExchange implements Call, HttpHandlers {
+abstract class JsonExchange implements Call, HttpHandlers, Partial {
   readonly path: string;
   readonly fields: HttpFields;
   readonly timeoutMs: undefined;
@@ -82,6 +104,10 @@ abstract class JsonExchange implements Call, HttpHandlers {
   protected readonly host: JsonHost;
   protected readonly reader: JsonReader;
   private cancels: (() => void)[] = [];
+  private readonly settles: (() => void)[] = [];
+  private isSettled = false;
+  /** Ends a request that does not come. */
+  private readonly patience: Timer;
   /** The answer is whole: nothing was cancelled. */
   protected completed = false;
 
@@ -95,6 +121,8 @@ abstract class JsonExchange implements Call, HttpHandlers {
       if (name.startsWith(metadataPrefix)) fields[name.slice(metadataPrefix.length)] = value;
     }
     this.fields = fields;
+    // HTTP/1.1 has no deadline of its own: a client could keep a connection for ever with a byte now and then.
+    this.patience = host.clock.after(limits.httpRequestMsMax, () => exchange.abort());
   }
 
   get peer(): string {
@@ -115,15 +143,34 @@ abstract class JsonExchange implements Call, HttpHandlers {
     this.attempt(() => {
       this.reader.push(bytes);
       this.read();
+      if (!this.isOver) this.host.partials.note(this, this.reader.heldBytes);
     });
   }
 
+  giveUp(): void {
+    this.fail(new GrpcError(Code.resourceExhausted, "etcdserver: too many requests"));
+  }
+
   onEnd(): void {
+    this.arrived();
     if (!this.isOver) this.attempt(() => this.finishRequest());
   }
 
+  onSettled(callback: () => void): void {
+    if (this.isSettled) return callback();
+    this.settles.push(callback);
+  }
+
   onClose(): void {
+    this.isSettled = true;
     this.over();
+    for (const callback of this.settles.splice(0)) callback();
+  }
+
+  /** What was asked is known. */
+  protected arrived(): void {
+    this.patience.cancel();
+    this.host.partials.note(this, 0);
   }
 
   protected attempt(work: () => void): void {
@@ -137,6 +184,7 @@ abstract class JsonExchange implements Call, HttpHandlers {
   protected over(): void {
     if (this.isOver) return;
     this.isOver = true;
+    this.arrived();
     const { cancels } = this;
     this.cancels = [];
     if (!this.completed) for (const callback of cancels) callback();
@@ -249,6 +297,7 @@ class StreamExchange extends JsonExchange implements Answers<unknown> {
 
   protected read(): void {
     for (let object = this.reader.next(); object !== undefined && !this.isOver; object = this.reader.next()) {
+      this.arrived();
       this.questions?.message(decode(this.method.desc.input, object));
     }
   }

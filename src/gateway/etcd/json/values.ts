@@ -1,4 +1,4 @@
-import { concatBytes, emptyBytes } from "../../../base/index.ts";
+import { emptyBytes } from "../../../base/index.ts";
 import { Code, GrpcError } from "../grpc/index.ts";
 
 const quote = 0x22;
@@ -10,8 +10,11 @@ const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byt
 /** Cuts a byte stream into JSON objects, which may follow each other with or without space between them. */
 export class JsonReader {
   private readonly bytesMax: number;
-  private held: Uint8Array = emptyBytes;
-  /** Up to here `held` was looked at. */
+  /** What has come and is not read lies from `from` to `to`; what stands before belongs to those who have it, what follows is free. */
+  private buffer: Uint8Array = emptyBytes;
+  private from = 0;
+  private to = 0;
+  /** Up to here it was looked at. */
   private at = 0;
   private depth = 0;
   private quoted = false;
@@ -23,20 +26,28 @@ export class JsonReader {
 
   /** Something was begun and not finished. */
   get isPartial(): boolean {
-    return this.held.some((byte) => !isSpace(byte));
+    return this.buffer.subarray(this.from, this.to).some((byte) => !isSpace(byte));
   }
 
-  /** What is kept is copied. Throws when an object is over the limit. */
+  /** Memory that is kept for it. */
+  get heldBytes(): number {
+    return this.to === this.from ? 0 : this.buffer.length;
+  }
+
+  /** What is kept is copied; each byte but a few times, in however small pieces they come. Throws when an object is over the limit. */
   push(bytes: Uint8Array): void {
-    this.held = concatBytes([this.held, bytes]);
-    if (this.held.length > this.bytesMax) throw new GrpcError(Code.resourceExhausted, `the request is larger than ${this.bytesMax} bytes`);
+    const needed = this.to - this.from + bytes.length;
+    if (needed > this.bytesMax) throw new GrpcError(Code.resourceExhausted, `the request is larger than ${this.bytesMax} bytes`);
+    if (this.to + bytes.length > this.buffer.length) this.grow(needed);
+    this.buffer.set(bytes, this.to);
+    this.to += bytes.length;
   }
 
   /** The bytes of the next whole object. What does not begin as one is given whole, for the parser to refuse. */
   next(): Uint8Array | undefined {
-    const { held } = this;
-    for (; this.at < held.length; this.at++) {
-      const byte = held[this.at] as number;
+    const { buffer, to } = this;
+    for (; this.at < to; this.at++) {
+      const byte = buffer[this.at] as number;
       if (this.escaped) this.escaped = false;
       else if (this.quoted) {
         if (byte === backslash) this.escaped = true;
@@ -44,17 +55,26 @@ export class JsonReader {
       } else if (byte === quote) this.quoted = true;
       else if (byte === open) this.depth++;
       else if (byte === close && --this.depth <= 0) return this.cut(this.at + 1);
-      else if (this.depth === 0 && !isSpace(byte)) return this.cut(held.length);
+      else if (this.depth === 0 && !isSpace(byte)) return this.cut(to);
     }
     return undefined;
   }
 
   private cut(end: number): Uint8Array {
-    const object = this.held.subarray(0, end);
-    this.held = this.held.subarray(end);
-    this.at = 0;
+    const object = this.buffer.subarray(this.from, end);
+    this.from = end;
+    this.at = end;
     this.depth = 0;
     this.quoted = false;
     return object;
+  }
+
+  private grow(needed: number): void {
+    const larger = new Uint8Array(this.to === this.from ? needed : Math.min(needed * 2, this.bytesMax));
+    larger.set(this.buffer.subarray(this.from, this.to));
+    this.buffer = larger;
+    this.to -= this.from;
+    this.at -= this.from;
+    this.from = 0;
   }
 }

@@ -1,5 +1,6 @@
 import type { Compare, PutRequest, RangeRequest, RequestOp, TxnRequest } from "../messages/index.ts";
 import { RangeRequest_SortOrder, RangeRequest_SortTarget } from "../messages/index.ts";
+import { limits } from "../../../base/index.ts";
 import { etcdErrors } from "../errors.ts";
 
 /** What etcd refuses before it proposes, in its order: which error a client sees depends on it. */
@@ -24,20 +25,20 @@ export function checkDelete(request: { readonly key: Uint8Array }): void {
   if (request.key.length === 0) throw etcdErrors.emptyKey();
 }
 
-/** A level's longest list counts against the budget of the levels below it. */
-export function checkTxn(request: TxnRequest, budget: number): void {
+/** A level's longest list counts against the budget of the levels below it. The machine takes fewer levels than etcd. */
+export function checkTxn(request: TxnRequest, budget: number, depth = 0): void {
   const longest = Math.max(request.compare.length, request.success.length, request.failure.length);
-  if (longest > budget) throw etcdErrors.tooManyOps();
+  if (longest > budget || depth > limits.transactionDepthMax) throw etcdErrors.tooManyOps();
   for (const compare of request.compare) checkCompare(compare);
-  for (const operation of request.success) checkOperation(operation, budget - longest);
-  for (const operation of request.failure) checkOperation(operation, budget - longest);
+  for (const operation of request.success) checkOperation(operation, budget - longest, depth);
+  for (const operation of request.failure) checkOperation(operation, budget - longest, depth);
 }
 
 function checkCompare(compare: Compare): void {
   if (compare.key.length === 0) throw etcdErrors.emptyKey();
 }
 
-function checkOperation({ request }: RequestOp, budget: number): void {
+function checkOperation({ request }: RequestOp, budget: number, depth: number): void {
   switch (request.case) {
     case "requestRange":
       return checkRange(request.value);
@@ -46,7 +47,7 @@ function checkOperation({ request }: RequestOp, budget: number): void {
     case "requestDeleteRange":
       return checkDelete(request.value);
     case "requestTxn":
-      return checkTxn(request.value, budget);
+      return checkTxn(request.value, budget, depth + 1);
     default:
       throw etcdErrors.keyNotFound();
   }

@@ -1,12 +1,14 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { takeResult } from "../../../api/index.ts";
 import type { Operation, TxnOperation } from "../../../api/index.ts";
 import { latin1Decode, limits } from "../../../base/index.ts";
 import { defineService } from "../grpc/index.ts";
-import type { Call, Method } from "../grpc/index.ts";
+import type { Answers, Call, Method } from "../grpc/index.ts";
 import { KV } from "../messages/index.ts";
-import type { RequestOp, TxnRequest } from "../messages/index.ts";
+import type { RangeRequest, RangeResponseSchema, RequestOp, TxnRequest } from "../messages/index.ts";
 import type { Ground } from "../service.ts";
 import { checkDelete, checkPut, checkRange, checkTxn } from "./check.ts";
+import { Lanes } from "./lanes.ts";
 import { boundedNumber, deleteOperation, putOperation, rangeOf, txnOperation } from "./operations.ts";
 import { readRange } from "./range.ts";
 import { deletedOf, previousOf, txnResultOf } from "./results.ts";
@@ -16,11 +18,13 @@ const streamChunkEntries = 1_000;
 
 export function kvService(ground: Ground): readonly Method[] {
   const { kv, access } = ground;
+  const lanes = new Lanes(ground.clock);
   return defineService(KV, {
     range: async (request, call) => {
       checkRange(request);
       const { key, end } = rangeOf(request);
       access.read(call, key, end);
+      if (end !== "") await lanes.enter(call);
       const answer = await readRange(kv, request, ground.within(call));
       return { header: ground.header(answer.revision), kvs: [...answer.kvs], more: answer.more, count: answer.count };
     },
@@ -82,25 +86,29 @@ export function kvService(ground: Ground): readonly Method[] {
 
     rangeStream: (answers) => ({
       message: (request) => {
-        const run = async (): Promise<void> => {
-          checkRange(request);
-          const { key, end } = rangeOf(request);
-          access.read(answers.call, key, end);
-          const answer = await readRange(kv, request, ground.within(answers.call));
-          for (let at = 0; at + streamChunkEntries < answer.kvs.length; at += streamChunkEntries) {
-            answers.send({ rangeResponse: { kvs: answer.kvs.slice(at, at + streamChunkEntries) } });
-          }
-          const rest = answer.kvs.length === 0 ? 0 : Math.floor((answer.kvs.length - 1) / streamChunkEntries) * streamChunkEntries;
-          const header = ground.header(answer.revision);
-          answers.send({ rangeResponse: { header, kvs: answer.kvs.slice(rest), more: answer.more, count: answer.count } });
-          answers.end();
-        };
-        run().catch((error: unknown) => answers.fail(ground.toStatus(error)));
+        streamRange(ground, lanes, answers, request).catch((error: unknown) => answers.fail(ground.toStatus(error)));
       },
       ended: () => undefined,
       closed: () => undefined,
     }),
   });
+}
+
+type RangePiece = { readonly rangeResponse: MessageInitShape<typeof RangeResponseSchema> };
+
+async function streamRange(ground: Ground, lanes: Lanes, answers: Answers<RangePiece>, request: RangeRequest): Promise<void> {
+  const { call } = answers;
+  checkRange(request);
+  const { key, end } = rangeOf(request);
+  ground.access.read(call, key, end);
+  if (end !== "") await lanes.enter(call);
+  const { count, kvs, more, revision } = await readRange(ground.kv, request, ground.within(call));
+  let at = 0;
+  for (; at + streamChunkEntries < kvs.length; at += streamChunkEntries) {
+    answers.send({ rangeResponse: { kvs: kvs.slice(at, at + streamChunkEntries) } });
+  }
+  answers.send({ rangeResponse: { header: ground.header(revision), kvs: kvs.slice(at), more, count } });
+  answers.end();
 }
 
 /** A transaction that writes nothing is a read: no entry of the log is made for it. */

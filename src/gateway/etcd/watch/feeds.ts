@@ -1,6 +1,7 @@
-import type { RawKeyspace, RawWatch, RawWatchOwner, WatchChange } from "../../../api/index.ts";
+import type { RawWatch, RawWatchOwner, WatchChange } from "../../../api/index.ts";
 import type { UnumError } from "../../../base/index.ts";
 import type { HeaderFields } from "../service.ts";
+import type { Sources } from "./sources.ts";
 import { Told } from "./told.ts";
 import type { Filter } from "./told.ts";
 
@@ -23,25 +24,34 @@ export interface FeedRange {
 
 /** One watch of the machine for all watches of clients that want the same range from now on. */
 export class Feeds {
-  private readonly kv: RawKeyspace;
+  private readonly sources: Sources;
   private readonly header: (revision: number) => HeaderFields;
   private readonly feeds = new Map<string, Feed>();
 
-  constructor(kv: RawKeyspace, header: (revision: number) => HeaderFields) {
-    this.kv = kv;
+  constructor(sources: Sources, header: (revision: number) => HeaderFields) {
+    this.sources = sources;
     this.header = header;
   }
 
+  /** Whether a watch of this range can be had: it is there, or there is room for one more. */
+  hasRoom(range: FeedRange): boolean {
+    return !this.sources.isFull || this.feeds.has(nameOf(range));
+  }
+
   join(range: FeedRange, follower: Follower): Feed {
-    const name = `${range.previous ? "+" : "-"}${range.key.length}:${range.key}${range.end}`;
+    const name = nameOf(range);
     let feed = this.feeds.get(name);
     if (feed === undefined) {
-      feed = new Feed(this.kv, range, this.header, () => this.feeds.delete(name));
+      feed = new Feed(this.sources, range, this.header, () => this.feeds.delete(name));
       this.feeds.set(name, feed);
     }
     feed.add(follower);
     return feed;
   }
+}
+
+function nameOf({ key, end, previous }: FeedRange): string {
+  return `${previous ? "+" : "-"}${key.length}:${key}${end}`;
 }
 
 /** Never waits for anybody: whoever cannot keep up leaves it and goes on by itself. */
@@ -55,11 +65,11 @@ export class Feed implements RawWatchOwner {
   private revision: number | undefined;
   private over = false;
 
-  constructor(kv: RawKeyspace, range: FeedRange, header: (revision: number) => HeaderFields, forget: () => void) {
+  constructor(sources: Sources, range: FeedRange, header: (revision: number) => HeaderFields, forget: () => void) {
     this.range = range;
     this.header = header;
     this.forget = forget;
-    this.source = kv.watch({ ...range, from: 0 }, this);
+    this.source = sources.watch({ key: range.key, end: range.end, previous: range.previous, from: 0 }, this);
   }
 
   add(follower: Follower): void {

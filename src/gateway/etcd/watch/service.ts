@@ -7,8 +7,10 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Answers, Method, Questions } from "../grpc/index.ts";
 import { Watch, WatchCreateRequest_FilterType } from "../messages/index.ts";
 import type { WatchCreateRequest, WatchRequest, WatchResponseSchema } from "../messages/index.ts";
+import { boundedNumber } from "../kv/operations.ts";
 import type { Ground } from "../service.ts";
 import { Feeds } from "./feeds.ts";
+import { Sources } from "./sources.ts";
 import type { EventInit, Told } from "./told.ts";
 import { Watcher } from "./watcher.ts";
 import type { WatcherOwner, WatchTerms } from "./watcher.ts";
@@ -22,18 +24,27 @@ const progressEveryMs = 600_000;
 const progressJitter = 0.1;
 
 export function watchService(ground: Ground): readonly Method[] {
-  const feeds = new Feeds(ground.kv, (revision) => ground.header(revision));
+  const sources = new Sources(ground.kv, limits.etcdWatchRangesMax);
+  const house: House = { sources, feeds: new Feeds(sources, (revision) => ground.header(revision)), watches: 0 };
   return defineService(Watch, {
-    watch: (answers) => new WatchStream(ground, feeds, answers),
+    watch: (answers) => new WatchStream(ground, house, answers),
   });
 }
 
 type Response = MessageInitShape<typeof WatchResponseSchema>;
 
+/** What all streams have in common. */
+interface House {
+  readonly sources: Sources;
+  readonly feeds: Feeds;
+  /** Watches of all clients. */
+  watches: number;
+}
+
 /** The watches of one stream, by ids that its client or we chose. */
 class WatchStream implements Questions<WatchRequest>, WatcherOwner {
   private readonly ground: Ground;
-  private readonly feeds: Feeds;
+  private readonly house: House;
   private readonly answers: Answers<Response>;
   private readonly watchers = new Map<bigint, Watcher>();
   private nextId = 0n;
@@ -42,9 +53,9 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
   private progressTimer: Timer | undefined;
   private readonly releaseLeader: () => void;
 
-  constructor(ground: Ground, feeds: Feeds, answers: Answers<Response>) {
+  constructor(ground: Ground, house: House, answers: Answers<Response>) {
     this.ground = ground;
-    this.feeds = feeds;
+    this.house = house;
     this.answers = answers;
     this.releaseLeader = ground.leaderRequired(answers.call, (error) => answers.fail(error));
   }
@@ -89,6 +100,7 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
     this.releaseLeader();
     this.progressTimer?.cancel();
     for (const watcher of this.watchers.values()) watcher.close();
+    this.house.watches -= this.watchers.size;
     this.watchers.clear();
   }
 
@@ -107,7 +119,7 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
     if (this.asked?.delete(watcher) === true && this.asked.size === 0) this.answerProgress();
     if (!watcher.noticed) return;
     watcher.noticed = false;
-    this.answers.send({ header: this.ground.header(watcher.revision), watchId: watcher.terms.id });
+    this.answers.send({ header: this.headerUpTo(watcher.revision), watchId: watcher.terms.id });
   }
 
   private create(request: WatchCreateRequest): void {
@@ -118,9 +130,10 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
       this.answers.send({ header, watchId: noId, created: true, canceled: true, cancelReason: refusal });
       return;
     }
-    const watcher = new Watcher(this.ground, terms, this);
+    const watcher = new Watcher(this.ground, this.house.sources, terms, this);
     this.watchers.set(terms.id, watcher);
-    watcher.start(this.feeds);
+    this.house.watches++;
+    watcher.start(this.house.feeds);
   }
 
   private termsOf(request: WatchCreateRequest): WatchTerms {
@@ -129,7 +142,7 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
       // No key at all stands for the first one.
       key: request.key.length === 0 ? "\0" : latin1Decode(request.key),
       end: latin1Decode(request.rangeEnd),
-      from: request.startRevision <= 0n ? 0 : Number(request.startRevision),
+      from: boundedNumber(request.startRevision),
       previous: request.prevKv,
       progress: request.progressNotify,
       fragment: request.fragment,
@@ -140,7 +153,8 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
     };
   }
 
-  private refusalOf(request: WatchCreateRequest, { id, key, end }: WatchTerms): string | undefined {
+  private refusalOf(request: WatchCreateRequest, terms: WatchTerms): string | undefined {
+    const { id, key, end } = terms;
     try {
       this.ground.access.read(this.answers.call, key, end);
     } catch (error) {
@@ -149,7 +163,13 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
     }
     if (request.startRevision < 0n) return etcdErrors.compacted().message;
     if (end !== "" && end !== "\0" && end <= key) return "mvcc: watcher range is empty";
-    return this.watchers.has(id) ? "mvcc: duplicate watch ID provided on the WatchStream" : undefined;
+    if (this.watchers.has(id)) return "mvcc: duplicate watch ID provided on the WatchStream";
+    return this.hasRoom(terms) ? undefined : etcdErrors.tooManyRequests().message;
+  }
+
+  private hasRoom(terms: WatchTerms): boolean {
+    const { feeds, sources, watches } = this.house;
+    return watches < limits.etcdWatchesMax && (terms.from > 0 ? !sources.isFull : feeds.hasRoom(terms));
   }
 
   private freeId(): bigint {
@@ -166,7 +186,7 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
   }
 
   private forget(watcher: Watcher): void {
-    this.watchers.delete(watcher.terms.id);
+    if (this.watchers.delete(watcher.terms.id)) this.house.watches--;
     if (this.asked?.delete(watcher) === true && this.asked.size === 0) this.answerProgress();
   }
 
@@ -182,8 +202,12 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
     this.asked = undefined;
     let revision = Number.POSITIVE_INFINITY;
     for (const watcher of this.watchers.values()) revision = Math.min(revision, watcher.revision);
-    const told = revision === Number.POSITIVE_INFINITY ? this.ground.kv.revision : revision;
-    this.answers.send({ header: this.ground.header(told), watchId: noId });
+    this.answers.send({ header: this.headerUpTo(revision), watchId: noId });
+  }
+
+  /** A watch of the future has been told everything up to then, and nobody has seen that yet. */
+  private headerUpTo(revision: number): ReturnType<Ground["header"]> {
+    return this.ground.header(Math.min(revision, this.ground.kv.revision));
   }
 
   private armProgress(): void {

@@ -2,6 +2,7 @@ import type { RawWatch, RawWatchOwner, WatchChange } from "../../../api/index.ts
 import type { UnumError } from "../../../base/index.ts";
 import type { Ground } from "../service.ts";
 import type { Feed, Feeds, Follower } from "./feeds.ts";
+import type { Sources } from "./sources.ts";
 import { Told } from "./told.ts";
 import type { Filter } from "./told.ts";
 
@@ -44,6 +45,7 @@ export class Watcher implements Follower, RawWatchOwner {
   noticed = false;
   private readonly owner: WatcherOwner;
   private readonly ground: Ground;
+  private readonly sources: Sources;
   private feed: Feed | undefined;
   private source: RawWatch | undefined;
   /** A watch "from now on" begins behind everything that an answer of this gateway has shown. */
@@ -54,8 +56,9 @@ export class Watcher implements Follower, RawWatchOwner {
   private owedBytes = 0;
   private toldRevision = 0;
 
-  constructor(ground: Ground, terms: WatchTerms, owner: WatcherOwner) {
+  constructor(ground: Ground, sources: Sources, terms: WatchTerms, owner: WatcherOwner) {
     this.ground = ground;
+    this.sources = sources;
     this.terms = terms;
     this.owner = owner;
     this.first = terms.from > 0 ? terms.from : ground.kv.revision + 1;
@@ -156,7 +159,7 @@ export class Watcher implements Follower, RawWatchOwner {
 
   private open(from: number): void {
     const { key, end, previous } = this.terms;
-    this.source = this.ground.kv.watch({ key, end, from, previous }, this);
+    this.source = this.sources.watch({ key, end, from, previous }, this);
     if (this.asking) this.source.askProgress();
   }
 
