@@ -1,7 +1,7 @@
 import { Prng, UnumError, isUnumError, systemGroup } from "../base/index.ts";
 import type { ProbeName } from "../base/index.ts";
-import { openHandle } from "../api/index.ts";
-import type { UnumHandle } from "../api/index.ts";
+import { openRawHandle } from "../api/index.ts";
+import type { RawHandle, UnumHandle } from "../api/index.ts";
 import { StreamCarrier } from "../wire/index.ts";
 import { parseAddress, silentLogger } from "../ports/index.ts";
 import { Agreement, Mandates, ReadRounds, WirePromises } from "./check/index.ts";
@@ -363,15 +363,16 @@ class Run {
     return {
       name: host.name,
       prng: this.world.prng.fork(`client ${host.name}`),
+      clock,
       nowMs: () => this.world.scheduler.nowMs,
       sleep: (ms) => new Promise((resolve) => void clock.after(ms, resolve)),
       isUp: () => host.state === "up",
     };
   }
 
-  private open(machine: SimMachine, endpoints: readonly string[], direct = true): UnumHandle {
+  private open(machine: SimMachine, endpoints: readonly string[], direct = true): RawHandle {
     const { clock, streams } = machine;
-    return openHandle(
+    return openRawHandle(
       {
         clock,
         prng: this.world.prng.fork(`handle ${machine.host.name}`),

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Prng } from "#dist/base/index.js";
 import type { UnumHandle } from "#dist/api/index.js";
+import { NodeClock } from "#dist/platform/node/index.js";
 import { Load, describeCall, drawLoad } from "#dist/sim/index.js";
 import type { ClientHost, Mix } from "#dist/sim/index.js";
 import { Availability } from "./availability.ts";
@@ -10,6 +11,8 @@ import { ChaosCluster } from "./cluster.ts";
 import { Injector } from "./injector.ts";
 import { Judge } from "./judge.ts";
 import type { ChaosPlan } from "./plan.ts";
+
+const clock = new NodeClock({ ref: false });
 
 export interface RoundResult {
   readonly plan: ChaosPlan;
@@ -202,7 +205,7 @@ class Round {
   }
 
   private host(name: string): ClientHost {
-    return { name, prng: this.prng.fork(`client ${name}`), nowMs: () => performance.now(), sleep, isUp: () => true };
+    return { name, prng: this.prng.fork(`client ${name}`), clock, nowMs: () => performance.now(), sleep, isUp: () => true };
   }
 
   async close(): Promise<void> {

@@ -6,7 +6,7 @@ import { mutate } from "./mutant.ts";
 import type { Mutant } from "./mutant.ts";
 
 /** Everything that a simulated cluster runs. */
-const folders = ["base", "ports", "raft", "machine", "wire", "storage", "replica", "runtime", "api", "platform", "sim"] as const;
+const folders = ["base", "ports", "raft", "machine", "wire", "storage", "replica", "runtime", "api", "gateway", "platform", "sim"] as const;
 
 /** A build of the whole program in a folder of its own, so that building anew meanwhile changes nothing in it. */
 export interface Copy {

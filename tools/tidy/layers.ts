@@ -67,7 +67,7 @@ export const layers: readonly Layer[] = [
   layer("dashboard", { base: "all", ports: "all", api: "all" }),
   layer("cli", { base: "all", ports: "all", api: "all" }, { packages: ["commander"] }),
   layer("platform", { base: "all", ports: "all" }, { platform: true }),
-  layer("sim", everything),
+  layer("sim", { ...everything, gateway: "all" }, { packages: ["@bufbuild/protobuf"] }),
   layer("testing", { base: "all", ports: "all", wire: "all", runtime: "types", api: "all", sim: "all" }),
 ];
 

@@ -1,6 +1,7 @@
 import { bank } from "./bank.ts";
 import { cas } from "./cas.ts";
 import { counter } from "./counter.ts";
+import { etcd } from "./etcd.ts";
 import { kubernetes } from "./kubernetes.ts";
 import { leases } from "./leases.ts";
 import { lists } from "./lists.ts";
@@ -11,7 +12,19 @@ import { watches } from "./watches.ts";
 import type { WorkloadType } from "./workload.ts";
 
 /** Every workload there is, in the order in which they are told of. */
-export const workloadTypes: readonly WorkloadType[] = [register, cas, lists, bank, set, counter, leases, watches, kubernetes, membership];
+export const workloadTypes: readonly WorkloadType[] = [
+  register,
+  cas,
+  lists,
+  bank,
+  set,
+  counter,
+  leases,
+  watches,
+  kubernetes,
+  membership,
+  etcd,
+];
 
 /** What `--workload` may name. */
 export const workloadNames: readonly string[] = workloadTypes.map(({ name }) => name);

@@ -2,6 +2,7 @@ import { isUnumError } from "../../base/index.ts";
 import type { Prng } from "../../base/index.ts";
 import { key, op, text } from "../../api/index.ts";
 import type { CallOptions, Entry, KV, Lease, Op, UnumHandle } from "../../api/index.ts";
+import type { Clock } from "../../ports/index.ts";
 import type { LeaseGuard } from "../check/index.ts";
 import type { Call, History, Operation, Read, Result, Write } from "../history.ts";
 import { pad, toSeen } from "./values.ts";
@@ -10,6 +11,8 @@ import { pad, toSeen } from "./values.ts";
 export interface ClientHost {
   readonly name: string;
   readonly prng: Prng;
+  /** Its own, which may be faster or slower than others. */
+  readonly clock: Clock;
   /** Virtual time, for reading. */
   nowMs(): number;
   sleep(ms: number): Promise<void>;
@@ -120,7 +123,7 @@ export class Client {
     } else this.history.failed(call, onlyReads(call.operation) ? "not-applied" : error.outcome, `${error.code}: ${error.message}`, nowMs);
   }
 
-  private async perform(operation: Operation, options: CallOptions & { readonly lease?: Lease }): Promise<Result> {
+  protected async perform(operation: Operation, options: CallOptions & { readonly lease?: Lease }): Promise<Result> {
     const { kv } = this;
     switch (operation.kind) {
       case "get": {

@@ -12,17 +12,19 @@ export const kubernetes: WorkloadType = {
   create: (place) => new Objects(place),
 };
 
-const kinds = ["pods", "leases", "events"] as const;
+export const kinds = ["pods", "leases", "events"] as const;
 
 /** An API server's mix: mostly updates of few objects by their owners, reads of single ones, lists now and then. */
-class Objects implements Workload {
-  private readonly prefix: string;
+export class Objects implements Workload {
+  protected readonly prefix: string;
   private readonly count: number;
   private readonly pageSize: number;
   private readonly informers: number;
   private readonly numbers = new Map<string, number>();
+  private readonly name: string;
 
-  constructor({ prefix, prng }: Place) {
+  constructor({ prefix, prng }: Place, name = "kubernetes") {
+    this.name = name;
     this.prefix = prefix;
     this.count = prng.pick([3, 10, 30]);
     this.pageSize = prng.pick([2, 5, 500]);
@@ -40,10 +42,10 @@ class Objects implements Workload {
       case "delete":
         return this.change(client, prng, key, (revision) => this.write(client, key, revision, undefined));
       case "get":
-        await client.run({ kind: "get", key, stale: false }, kubernetes.name);
+        await client.run({ kind: "get", key, stale: false }, this.name);
         return;
       case "list":
-        await client.run({ kind: "range", prefix: resource, stale: client.isStale(prng) }, kubernetes.name);
+        await client.run({ kind: "range", prefix: resource, stale: client.isStale(prng) }, this.name);
         return;
       case "pages":
         return this.pages(client, resource);
@@ -52,7 +54,7 @@ class Objects implements Workload {
 
   /** At the revision that it has in its hands, which may be an old one; what it meets instead it takes for the next try. */
   private async change(client: Client, prng: Prng, key: string, write: (revision: number) => Promise<void>): Promise<void> {
-    if (client.seenRevision(key) === 0 || prng.chance(1, 3)) await client.run({ kind: "get", key, stale: false }, kubernetes.name);
+    if (client.seenRevision(key) === 0 || prng.chance(1, 3)) await client.run({ kind: "get", key, stale: false }, this.name);
     for (let attempt = 0; attempt < 3; attempt++) {
       const revision = client.seenRevision(key);
       if (revision === 0 || client.stopped) return;
@@ -64,7 +66,7 @@ class Objects implements Workload {
   /** One compare, one operation, and a read of what stands in the way: the only transactions that Kubernetes makes. */
   private async write(client: Client, key: string, revision: number, value: string | undefined): Promise<void> {
     const operation: Operation = { kind: "txn", compare: [{ key, revision }], writes: [{ key, value }], reads: [], elseReads: [key] };
-    await client.run(operation, kubernetes.name);
+    await client.run(operation, this.name);
   }
 
   /** All pages at the revision of the first. */
@@ -73,7 +75,7 @@ class Objects implements Workload {
     let from = resource;
     for (let page = 0; page < 20 && !client.stopped; page++) {
       const operation: Operation = { kind: "list", prefix: resource, from, limit: this.pageSize, revision };
-      const { result } = await client.run(operation, kubernetes.name);
+      const { result } = await client.run(operation, this.name);
       if (result?.kind !== "page" || result.more !== true) return;
       if (page === 0) revision = result.revision;
       from = `${result.entries.at(-1)?.key ?? from}\0`;
@@ -89,7 +91,7 @@ class Objects implements Workload {
     const prefix = `${this.prefix}${prng.pick(kinds)}/`;
     await client.host.sleep(prng.below(3_000));
     while (!client.stopped) {
-      const { result } = await client.run({ kind: "range", prefix, stale: false }, kubernetes.name);
+      const { result } = await client.run({ kind: "range", prefix, stale: false }, this.name);
       if (result?.kind !== "page") {
         await client.host.sleep(100);
         continue;
@@ -126,7 +128,7 @@ class Objects implements Workload {
     }
   }
 
-  private note(what: string): void {
+  protected note(what: string): void {
     this.numbers.set(what, (this.numbers.get(what) ?? 0) + 1);
   }
 

@@ -37,6 +37,10 @@ const demands: Readonly<
   watch: { kinds: ["put", "delete", "txn"], counts: ["present", "past", "future", "first", "slow", "previous", "resumed", "copies"] },
   kubernetes: { kinds: ["get", "txn", "range", "list"], counts: ["informed"], contended: "reads" },
   membership: { kinds: ["put"], counts: ["members", "status", "keyspaces", "make", "transfer"] },
+  etcd: {
+    kinds: ["get", "txn", "range", "list", "put"],
+    counts: ["informed", "present", "leased", "kept alive", "progress", "streams", "slow streams", "compacted by hand"],
+  },
 };
 
 describe("what the generators produce", () => {

@@ -30,7 +30,8 @@ export function drawLoad(prng: Prng, names: readonly string[] = []): LoadPlan {
           .slice(0, prng.pick([1, 2, 2, 3]));
   const another = prng.chance(1, 4);
   // Each by itself: taking one workload away changes nothing about the others.
-  const isElsewhere = (workload: string): boolean => another && prng.fork(`space of ${workload}`).chance(1, 2);
+  // Of etcd's clients nobody sees another one than the default keyspace.
+  const isElsewhere = (workload: string): boolean => another && workload !== "etcd" && prng.fork(`space of ${workload}`).chance(1, 2);
   return {
     parts: chosen.map((workload) => ({ workload, space: isElsewhere(workload) ? "second" : "default" })),
     lanes: prng.pick([1, 1, 1, 2]),

@@ -178,14 +178,19 @@ export class UnaryCall extends GrpcCall {
 /** Messages both ways, or many out. */
 export class StreamCall extends GrpcCall implements Answers<unknown> {
   private readonly method: StreamMethod;
-  private readonly questions: Questions<never>;
+  /** Undefined: the method refused the call at once. */
+  private questions: Questions<never> | undefined;
   private begun = false;
   private asked = false;
 
   constructor(exchange: HttpExchange, host: CallHost, method: StreamMethod) {
     super(exchange, host);
     this.method = method;
-    this.questions = method.open(this) as Questions<never>;
+    try {
+      this.questions = method.open(this) as Questions<never>;
+    } catch (error) {
+      this.fail(host.toStatus(error));
+    }
   }
 
   get call(): Call {
@@ -223,18 +228,18 @@ export class StreamCall extends GrpcCall implements Answers<unknown> {
   }
 
   onDrain(): void {
-    if (!this.isOver) this.questions.drained?.();
+    if (!this.isOver) this.questions?.drained?.();
   }
 
   protected onMessage(message: Uint8Array): void {
     const { desc } = this.method;
     if (this.asked && desc.methodKind === "server_streaming") throw new GrpcError(Code.internal, "grpc: the call has one message");
     this.asked = true;
-    this.questions.message(decodeMessage(desc.input, message) as never);
+    this.questions?.message(decodeMessage(desc.input, message) as never);
   }
 
   protected onHalfClose(): void {
-    this.questions.ended();
+    this.questions?.ended();
   }
 
   protected onOver(): void {

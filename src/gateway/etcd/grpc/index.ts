@@ -1,5 +1,5 @@
 export { refusalFields } from "./fields.ts";
-export { frameFor, frameOf, framePrefixBytes } from "./frames.ts";
+export { FrameReader, frameFor, frameOf, framePrefixBytes } from "./frames.ts";
 export { decodeMessage, defineService, encodeAnswer } from "./method.ts";
 export type { Answers, Call, Handlers, Method, Questions, StreamMethod, UnaryMethod } from "./method.ts";
 export { Partials } from "./partial.ts";

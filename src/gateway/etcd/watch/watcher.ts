@@ -90,10 +90,12 @@ export class Watcher implements Follower, RawWatchOwner {
   began(revision: number): void {
     if (this.begun || this.closed) return;
     this.begun = true;
-    if (revision > this.first) this.first = revision;
-    this.toldRevision = this.first - 1;
     const known = this.ground.kv.revision;
-    this.owner.created(this, this.terms.from > 0 ? known : Math.max(known, this.first - 1));
+    const isNow = this.terms.from === 0;
+    // What is told with its creation was before it: no event of it may come afterwards.
+    this.first = Math.max(this.first, revision, isNow ? known + 1 : 0);
+    this.toldRevision = this.first - 1;
+    this.owner.created(this, isNow ? this.toldRevision : known);
   }
 
   /** From the feed, which waits for nobody. */
