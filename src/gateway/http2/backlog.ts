@@ -4,13 +4,17 @@ export interface Holder {
   letGo(): void;
 }
 
+/** Less is not counted: the answers of a turn, mostly. */
+const littleBytes = 16 * 1024;
+
 /**
  * What all connections keep of answers that nobody takes, together: one that reads slowly may keep much while memory is there for it,
  * and many that read nothing cannot add up to more than there is.
  */
 export class Backlog {
   private readonly bytesMax: number;
-  private readonly holders = new Map<Holder, number>();
+  /** Those that hold something. */
+  private readonly shares = new Set<Share>();
   private total = 0;
 
   constructor(bytesMax: number) {
@@ -21,22 +25,40 @@ export class Backlog {
     return this.total;
   }
 
-  /** So much the holder has now; 0: nothing. */
-  note(holder: Holder, bytes: number): void {
-    this.total += bytes - (this.holders.get(holder) ?? 0);
-    if (bytes === 0) this.holders.delete(holder);
-    else this.holders.set(holder, bytes);
-    if (this.total > this.bytesMax) this.largest()?.letGo();
+  share(holder: Holder): Share {
+    return new Share(holder, (share, bytes) => this.change(share, bytes));
   }
 
-  private largest(): Holder | undefined {
-    let found: Holder | undefined;
-    let most = 0;
-    for (const [holder, bytes] of this.holders) {
-      if (bytes <= most) continue;
-      most = bytes;
-      found = holder;
-    }
+  private change(share: Share, bytes: number): void {
+    this.total += bytes - share.bytes;
+    if (bytes === 0) this.shares.delete(share);
+    else this.shares.add(share);
+    share.bytes = bytes;
+    if (this.total > this.bytesMax) this.largest()?.holder.letGo();
+  }
+
+  private largest(): Share | undefined {
+    let found: Share | undefined;
+    for (const share of this.shares) if (found === undefined || share.bytes > found.bytes) found = share;
     return found;
+  }
+}
+
+/** One connection's. */
+export class Share {
+  readonly holder: Holder;
+  /** As it was counted last. */
+  bytes = 0;
+  private readonly change: (share: Share, bytes: number) => void;
+
+  constructor(holder: Holder, change: (share: Share, bytes: number) => void) {
+    this.holder = holder;
+    this.change = change;
+  }
+
+  /** So much is held now. */
+  note(bytes: number): void {
+    const counted = bytes < littleBytes ? 0 : bytes;
+    if (counted !== this.bytes) this.change(this, counted);
   }
 }

@@ -1,6 +1,6 @@
 import { MalformedBytes, concatBytes, emptyBytes } from "../../base/index.ts";
 import type { Clock, HttpExchange, HttpFields, HttpOptions, Stream, StreamHandlers } from "../../ports/index.ts";
-import type { Backlog, Holder } from "./backlog.ts";
+import type { Backlog, Holder, Share } from "./backlog.ts";
 import { Exchange } from "./exchange.ts";
 import type { Sender } from "./exchange.ts";
 import {
@@ -42,11 +42,13 @@ export interface ConnectionHost {
 /** One HTTP/2 connection of a client, over any byte stream. */
 export class Connection implements Sender, StreamHandlers, Holder {
   readonly subject: string | undefined;
+  readonly peer: string;
   private readonly stream: Stream;
   private readonly host: ConnectionHost;
   private readonly output = new Output();
   private readonly decoder: HeadDecoder;
   private readonly guard: Guard;
+  private readonly share: Share;
   private readonly exchanges = new Map<number, Exchange>();
   /** Those whose bodies wait for the connection's window or the socket, and not for their own window. */
   private readonly blocked = new Set<Exchange>();
@@ -67,8 +69,10 @@ export class Connection implements Sender, StreamHandlers, Holder {
 
   constructor(stream: Stream, subject: string | undefined, host: ConnectionHost) {
     this.stream = stream;
+    this.peer = stream.peer;
     this.subject = subject;
     this.host = host;
+    this.share = host.backlog.share(this);
     const { headBytesMax, resetsMax, windowBytes } = host.options;
     this.guard = new Guard(() => host.clock.now(), resetsMax);
     this.decoder = new HeadDecoder(headBytesMax);
@@ -77,10 +81,6 @@ export class Connection implements Sender, StreamHandlers, Holder {
     this.output.number(FrameType.windowUpdate, 0, this.receiveWindow - windowBytesDefault);
     this.schedule();
     stream.handle(this);
-  }
-
-  get peer(): string {
-    return this.stream.peer;
   }
 
   onData(bytes: Uint8Array): void {
@@ -188,7 +188,7 @@ export class Connection implements Sender, StreamHandlers, Holder {
   }
 
   private noteHeld(): void {
-    if (!this.over) this.host.backlog.note(this, this.queuedBytes + this.output.length + this.stream.bufferedBytes);
+    if (!this.over) this.share.note(this.queuedBytes + this.output.length + this.stream.bufferedBytes);
   }
 
   finished(exchange: Exchange): void {
@@ -443,7 +443,7 @@ export class Connection implements Sender, StreamHandlers, Holder {
   onClose(): void {
     if (this.over) return;
     this.over = true;
-    this.host.backlog.note(this, 0);
+    this.share.note(0);
     for (const exchange of [...this.exchanges.values()]) exchange.close(false);
     this.host.closed(this);
   }

@@ -10,6 +10,7 @@ import { NodeHttp } from "../../platform/node/http.ts";
 import { NodeClock } from "../../platform/node/index.ts";
 import type { HttpExchange, HttpListener, HttpOptions } from "../../ports/index.ts";
 import { Guard } from "./guard.ts";
+import type { Share } from "./backlog.ts";
 import { HeadDecoder, HeadTooLarge, encodeHead } from "./heads.ts";
 import { Backlog, Connection } from "./index.ts";
 
@@ -231,18 +232,20 @@ describe("frames of no use", () => {
 
 describe("answers that nobody takes", () => {
   it("are bounded for all connections together: the one with most of them goes", () => {
-    const backlog = new Backlog(100);
+    const KiB = 1024;
+    const backlog = new Backlog(100 * KiB);
     const gone: string[] = [];
-    const holder = (name: string): { letGo(): void } => ({ letGo: () => gone.push(name) });
-    const [a, b, c] = [holder("a"), holder("b"), holder("c")];
-    backlog.note(a, 30);
-    backlog.note(b, 50);
-    backlog.note(c, 20);
+    const [a, b, c] = ["a", "b", "c"].map((name) => backlog.share({ letGo: () => gone.push(name) })) as [Share, Share, Share];
+    a.note(30 * KiB);
+    b.note(50 * KiB);
+    c.note(20 * KiB);
     expect(gone).toEqual([]);
-    backlog.note(c, 21);
+    c.note(21 * KiB);
     expect(gone).toEqual(["b"]);
-    backlog.note(b, 0);
-    expect(backlog.bytes).toBe(51);
+    b.note(0);
+    // Little is not counted.
+    c.note(100);
+    expect(backlog.bytes).toBe(30 * KiB);
   });
 });
 

@@ -3,7 +3,7 @@ import { etcdErrors } from "../errors.ts";
 import type { Call } from "../grpc/index.ts";
 
 /** Ranges of one client that are read, or whose answers it has not taken. */
-const lanesMax = 16;
+const lanesMax = 32;
 /** How long one waits for its turn: as long as etcd works at a call. */
 const waitMs = 7_000;
 
@@ -24,22 +24,26 @@ export class Lanes {
     this.clock = clock;
   }
 
-  /** Its turn. The lane is free again once the call's answer is taken, or its client gone. */
-  async enter(call: Call): Promise<void> {
+  /** Undefined: it is its turn already. The lane is free again once the call's answer is taken, or its client gone. */
+  enter(call: Call): Promise<void> | undefined {
     const { peer } = call;
     let lane = this.lanes.get(peer);
     if (lane === undefined) {
       lane = { active: 0, waiting: new Set() };
       this.lanes.set(peer, lane);
     }
-    const own = lane;
-    if (own.active < lanesMax) own.active++;
-    else await this.turn(own, call);
+    if (lane.active >= lanesMax) return this.turn(lane, call);
+    this.take(lane, call);
+    return undefined;
+  }
+
+  private take(lane: Lane, call: Call): void {
+    lane.active++;
     call.onSettled(() => {
-      own.active--;
-      const [next] = own.waiting;
+      lane.active--;
+      const [next] = lane.waiting;
       if (next !== undefined) next();
-      else if (own.active === 0) this.lanes.delete(peer);
+      else if (lane.active === 0) this.lanes.delete(call.peer);
     });
   }
 
@@ -48,7 +52,7 @@ export class Lanes {
       const go = (): void => {
         lane.waiting.delete(go);
         timer.cancel();
-        lane.active++;
+        this.take(lane, call);
         resolve();
       };
       const timer = this.clock.after(waitMs, () => {

@@ -24,7 +24,8 @@ export function kvService(ground: Ground): readonly Method[] {
       checkRange(request);
       const { key, end } = rangeOf(request);
       access.read(call, key, end);
-      if (end !== "") await lanes.enter(call);
+      const turn = end === "" ? undefined : lanes.enter(call);
+      if (turn !== undefined) await turn;
       const answer = await readRange(kv, request, ground.within(call));
       return { header: ground.header(answer.revision), kvs: [...answer.kvs], more: answer.more, count: answer.count };
     },
