@@ -1,6 +1,7 @@
 import { openHandle } from "./api/index.ts";
 import type { Unum } from "./api/index.ts";
 import { openEngine } from "./engine.ts";
+import type { EngineExtras } from "./engine.ts";
 import type { Address } from "./ports/index.ts";
 import type { UnumNode } from "./runtime/index.ts";
 import { readStartOptions } from "./start-options.ts";
@@ -17,9 +18,9 @@ export interface EmbeddedNode {
 }
 
 /** The engine shares this thread and its event loop: for programs that do nothing else. */
-export async function startEmbedded(options: StartOptions): Promise<EmbeddedNode> {
+export async function startEmbedded(options: StartOptions, extras: EngineExtras = {}): Promise<EmbeddedNode> {
   const { values, timeout, logger } = readStartOptions(options);
-  const engine = await openEngine(values, timeout, logger);
+  const engine = await openEngine(values, timeout, logger, extras);
   const handle = openHandle(engine.environment, { ...engine.client, onClose: () => engine.close() });
   return { handle, node: engine.node, etcd: engine.etcd };
 }

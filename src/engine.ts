@@ -5,8 +5,8 @@ import type { ClientOptions, Environment, Held } from "./api/index.ts";
 import { Prng, UnumError, hexEncode, limits } from "./base/index.ts";
 import type { OptionValues } from "./base/index.ts";
 import { NodeChecksum, NodeClock, NodeDigests, NodeDisk, NodeNames, NodeRandom, NodeScope, NodeStreams } from "./platform/node/index.ts";
-import type { EtcdGateway } from "./gateway/etcd/index.ts";
-import { StreamError, parseAddress } from "./ports/index.ts";
+import type { EtcdGateway, EtcdGatewayOptions } from "./gateway/etcd/index.ts";
+import { StreamError, formatAddress, parseAddress } from "./ports/index.ts";
 import type { Address, Logger, Platform } from "./ports/index.ts";
 import { UnumNode, isDnsSeed, isLoopback } from "./runtime/index.ts";
 import type { NodeOptions } from "./runtime/index.ts";
@@ -26,7 +26,17 @@ export interface Engine {
   close(): Promise<void>;
 }
 
+/** What only a server for etcd's clients says of itself. */
+export interface EngineExtras {
+  /** In the place of the option `etcd`. Who gives it has seen to what may be listened on. */
+  readonly etcd?: EtcdGatewayOptions | undefined;
+  /** How long without a leader before an election. */
+  readonly electionMs?: number | undefined;
+}
+
 const memoryShare = 0.6;
+const tickMs = 100;
+const electionTicks = 10;
 
 /** Memory of the machine, or of the container if that is less. */
 function machineBytes(): number {
@@ -41,10 +51,15 @@ function isHeapFull(): boolean {
 }
 
 /** Rejects as `start` does. `timeout` is of the calls of handles here, in milliseconds. */
-export async function openEngine(values: OptionValues<"node">, timeout: number | undefined, logger: Logger): Promise<Engine> {
+export async function openEngine(
+  values: OptionValues<"node">,
+  timeout: number | undefined,
+  logger: Logger,
+  extras: EngineExtras = {},
+): Promise<Engine> {
   const listen = parseAddress(values.listen ?? "127.0.0.1:7400");
   if (listen === undefined) throw new UnumError("INVALID_ARGUMENT", `"${values.listen}" is no address; write host:port.`);
-  checkEtcd(values.etcd, values.insecure ?? false);
+  const door = extras.etcd ?? readDoor(values.etcd, values.insecure ?? false);
   const clock = new NodeClock();
   const random = new NodeRandom();
   const disk = await NodeDisk.open(values.data ?? ".unum/data");
@@ -72,8 +87,8 @@ export async function openEngine(values: OptionValues<"node">, timeout: number |
     removeDeadAfterMs: values.removeDeadAfter ?? 300_000,
     maxBytes: values.maxBytes ?? 0,
     version,
-    tickMs: 100,
-    electionTicks: 10,
+    tickMs,
+    electionTicks: extras.electionMs === undefined ? electionTicks : Math.max(electionTicks, Math.round(extras.electionMs / tickMs)),
     snapshotLogBytes: undefined,
     memoryBudgetBytes: values.memory ?? Math.floor(machineBytes() * memoryShare),
     isHeapFull,
@@ -97,7 +112,7 @@ export async function openEngine(values: OptionValues<"node">, timeout: number |
     stopped,
   };
   const client: ClientOptions = { endpoints: ["local"], direct: false, timeout, name: node.options.name };
-  const gateway = values.etcd === undefined ? undefined : await openEtcd(platform, environment, client, values.etcd, node);
+  const gateway = door === undefined ? undefined : await openEtcd(platform, environment, client, door, node);
   const close = async (): Promise<void> => {
     await gateway?.close();
     await node.close();
@@ -106,11 +121,11 @@ export async function openEngine(values: OptionValues<"node">, timeout: number |
 }
 
 /** Before anything is opened: the same rule as for the node's own address. */
-function checkEtcd(text: string | undefined, insecure: boolean): void {
-  if (text === undefined) return;
+function readDoor(text: string | undefined, insecure: boolean): EtcdGatewayOptions | undefined {
+  if (text === undefined) return undefined;
   const address = parseAddress(text);
   if (address === undefined) throw new UnumError("INVALID_ARGUMENT", `"${text}" is no address; write host:port.`);
-  if (insecure || isLoopback(address.host)) return;
+  if (insecure || isLoopback(address.host)) return { listen: address };
   throw new UnumError(
     "INSECURE",
     `Etcd's clients would be answered on ${address.host} without authentication. Use 127.0.0.1, or say --insecure when the network is trusted.`,
@@ -122,11 +137,9 @@ async function openEtcd(
   platform: Platform,
   environment: Environment,
   client: ClientOptions,
-  address: string,
+  door: EtcdGatewayOptions,
   node: UnumNode,
 ): Promise<EtcdGateway> {
-  const listen = parseAddress(address);
-  if (listen === undefined) throw new UnumError("INVALID_ARGUMENT", `"${address}" is no address; write host:port.`);
   const [{ openEtcdGateway }, { Backlog, Connection }, { NodeHttp }] = await Promise.all([
     import("./gateway/etcd/index.ts"),
     import("./gateway/http2/index.ts"),
@@ -138,12 +151,13 @@ async function openEtcd(
   });
   const handle = openRawHandle(environment, { ...client, name: `${client.name ?? ""} etcd` });
   try {
-    return await openEtcdGateway({ ...platform, http, digests: new NodeDigests() }, handle, { listen });
+    return await openEtcdGateway({ ...platform, http, digests: new NodeDigests() }, handle, door);
   } catch (error) {
     await handle.close();
     await node.close();
     if (error instanceof StreamError && error.code === "in-use") {
-      throw new UnumError("PORT_IN_USE", `The address for etcd's clients, ${address}, is taken.`, { cause: error });
+      const addresses = [door, ...(door.more ?? [])].map(({ listen }) => formatAddress(listen)).join(" or ");
+      throw new UnumError("PORT_IN_USE", `The address for etcd's clients, ${addresses}, is taken.`, { cause: error });
     }
     throw error;
   }

@@ -2,11 +2,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import * as base from "../src/base/index.ts";
+import * as etcd from "../src/cli/etcd/flags.ts";
 import { pathOf, readTree } from "./files.ts";
 import { formatLimit, limitTexts, makePages } from "./pages.ts";
 import { codeOf, scanTokens } from "./tidy/tokens.ts";
 
-const pages = makePages(base);
+const pages = makePages(base, etcd);
 
 describe("generated pages", () => {
   it("are current: whoever changes a table runs npm run docs", () => {

@@ -1,16 +1,19 @@
 /**
  * Writes the reference pages that follow from tables in the code, so that they cannot drift from it.
  *
- *     npm run docs                     writes docs/errors.md, docs/limits.md, docs/options.md
+ *     npm run docs                     writes docs/errors.md, docs/limits.md, docs/options.md, docs/reference/etcd-flags.md
  *     node dist/tools/pages.js --check exit 1 when a page is not current
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import type * as tables from "../src/base/index.ts";
+import type * as etcdTable from "../src/cli/etcd/flags.ts";
 import { isMain, pathOf } from "./files.ts";
 
 /** The tables. A tool reads them from the build, a test from the sources. */
 export type Base = typeof tables;
+
+export type EtcdTable = typeof etcdTable;
 
 const generated = (source: string): string => `<!-- Made by \`npm run docs\` from ${source}: edit that file. -->\n`;
 
@@ -129,19 +132,49 @@ ${optionLines(base, "node")}
 ${optionLines(base, "client")}`;
 }
 
+const treatments = {
+  used: ["Used", ""],
+  accepted: ["Accepted, without effect", "They may stand there; the log names them once."],
+  refused: ["Refused", "Unless their value asks for nothing: etcd's default, or none."],
+} as const;
+
+export function etcdFlagsPage({ etcdFlagNames, etcdFlags, etcdVariableOf }: EtcdTable): string {
+  const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("*", "\\*");
+  const sections = (Object.keys(treatments) as (keyof typeof treatments)[]).map((treatment) => {
+    const rows = etcdFlagNames
+      .filter((name) => etcdFlags[name].treatment === treatment)
+      .map((name) => {
+        const { fallback, meaning } = etcdFlags[name];
+        return `| \`--${name}\` | \`${etcdVariableOf(name)}\` | ${fallback === "" ? "–" : `\`${fallback}\``} | ${cell(meaning)} |`;
+      });
+    const [title, note] = treatments[treatment];
+    return `## ${title}\n\n${note === "" ? "" : `${note}\n\n`}| flag | variable | etcd's default | here |\n|---|---|---|---|\n${rows.join("\n")}\n`;
+  });
+  return `${generated("src/cli/etcd/flags.ts")}
+# Flags of \`unum etcd\`
+
+Every flag of etcd 3.4 and 3.6. Names that etcd has with \`experimental-\` in front are known that way, too. A flag comes before its variable; with
+\`--config-file\` both are ignored, as etcd ignores them. A flag that etcd does not have is refused. Options of Unum's that etcd has no flag for
+(\`UNUM_MEMORY\`, \`UNUM_ZONE\` and so on) are read from [their variables](../options.md).
+
+${sections.join("\n")}`;
+}
+
 /** Each page by its path. */
-export function makePages(base: Base): ReadonlyMap<string, string> {
+export function makePages(base: Base, etcd: EtcdTable): ReadonlyMap<string, string> {
   return new Map([
     ["docs/errors.md", errorsPage(base)],
     ["docs/limits.md", limitsPage(base, readFileSync(pathOf("src/base/limits.ts"), "utf8"))],
     ["docs/options.md", optionsPage(base)],
+    ["docs/reference/etcd-flags.md", etcdFlagsPage(etcd)],
   ]);
 }
 
 async function main(check: boolean): Promise<number> {
   let stale = 0;
   const base = (await import(pathToFileURL(pathOf("dist/base/index.js")).href)) as Base;
-  for (const [path, text] of makePages(base)) {
+  const etcd = (await import(pathToFileURL(pathOf("dist/cli/etcd/flags.js")).href)) as EtcdTable;
+  for (const [path, text] of makePages(base, etcd)) {
     const current = existsSync(pathOf(path)) ? readFileSync(pathOf(path), "utf8") : undefined;
     if (current === text) continue;
     stale++;

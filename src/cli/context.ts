@@ -1,5 +1,5 @@
 import type { OptionInput } from "../base/index.ts";
-import type { Clock, Files, Input, Logger, Output, Processes, Random, Streams } from "../ports/index.ts";
+import type { Address, Clock, Files, HttpSecurity, Input, Logger, Output, Processes, Random, Streams } from "../ports/index.ts";
 import type { Client } from "./client.ts";
 
 /** Everything a command touches. `main.ts` builds the real one; tests build their own. */
@@ -17,8 +17,31 @@ export interface CliContext {
   /** Only to find out whether a port is free. */
   readonly streams: Pick<Streams, "listen">;
   connect(endpoints: readonly string[], options?: ConnectOptions): Promise<Client>;
-  start(options: OptionInput & { readonly logger: Logger }): Promise<RunningNode>;
+  start(options: StartRequest): Promise<RunningNode>;
+  /** The version of etcd that its clients are told. */
+  etcdVersion(): Promise<string>;
+  /** A new key, and a certificate for these hosts that it signed itself, as PEM texts. */
+  selfSigned(hosts: readonly string[], years: number): Promise<{ readonly certificate: string; readonly key: string }>;
   readonly offline: Offline;
+}
+
+export type StartRequest = OptionInput & { readonly logger: Logger; readonly etcdServer?: EtcdServer | undefined };
+
+/** A node in the place of an etcd server: what its flags say beyond a node's options. */
+export interface EtcdServer {
+  /** At least one. */
+  readonly doors: readonly { readonly listen: Address; readonly secure: HttpSecurity | undefined; readonly probesOnly: boolean }[];
+  readonly electionMs: number;
+  readonly settings: {
+    readonly clientUrls: readonly string[];
+    readonly txnOperationsMax: number;
+    readonly messageBytesMax: number;
+    readonly progressEveryMs: number;
+    readonly compaction:
+      | { readonly mode: "periodic"; readonly retentionMs: number }
+      | { readonly mode: "revision"; readonly revisions: number }
+      | undefined;
+  };
 }
 
 export interface ConnectOptions {

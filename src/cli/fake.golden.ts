@@ -83,6 +83,8 @@ export class FakeWorld {
         if (this.unreachable) throw new UnumError("UNAVAILABLE");
         return this.client();
       },
+      etcdVersion: async () => "3.4.23",
+      selfSigned: async () => ({ certificate: "a certificate", key: "a key" }),
       start: () => Promise.reject(new UnumError("DATA_DIR_LOCKED", "Process 77 uses .unum/data.")),
       offline: {
         restore: async (request) => {

@@ -12,7 +12,8 @@ import {
   processProgram,
 } from "../platform/node/index.ts";
 import { version } from "../version.ts";
-import type { CliContext, Offline, RunningNode } from "./context.ts";
+import type { EngineExtras } from "../engine.ts";
+import type { CliContext, EtcdServer, Offline, RunningNode, StartRequest } from "./context.ts";
 import { clientOf } from "./handle.ts";
 import { runCli } from "./program.ts";
 
@@ -36,6 +37,8 @@ async function main(): Promise<void> {
     // Loaded when they are needed: a command that only asks starts in a tenth of the time.
     connect: async (endpoints, options = {}) => clientOf((await import("../remote.ts")).connectRemote(endpoints, options)),
     start: startNode,
+    etcdVersion: async () => (await import("../gateway/etcd/index.ts")).etcdVersion,
+    selfSigned: async (hosts, years) => (await import("../platform/node/self-signed.ts")).selfSigned(hosts, years, clock.wall()),
     offline,
   };
   const code = await runCli(context, processArguments());
@@ -43,15 +46,20 @@ async function main(): Promise<void> {
   exitProcess(code);
 }
 
-async function startNode(options: Parameters<CliContext["start"]>[0]): Promise<RunningNode> {
+async function startNode({ etcdServer, ...options }: StartRequest): Promise<RunningNode> {
   const { startEmbedded } = await import("../embedded.ts");
-  const { handle } = await startEmbedded(options);
+  const { handle } = await startEmbedded(options, etcdServer === undefined ? {} : extrasOf(etcdServer));
   return {
     ready: handle.ready,
     closed: handle.closed,
     close: () => handle.close(),
     describe: () => handle.nodeStatus(),
   };
+}
+
+function extrasOf({ doors, electionMs, settings }: EtcdServer): EngineExtras {
+  const [first, ...more] = doors;
+  return { electionMs, etcd: first === undefined ? undefined : { ...first, more, settings } };
 }
 
 const offline: Offline = {

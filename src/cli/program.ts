@@ -12,6 +12,7 @@ import { addStartCommand } from "./commands/start.ts";
 import type { CliContext } from "./context.ts";
 import { addDemoCommand } from "./demo/command.ts";
 import { addDevCommand } from "./dev/command.ts";
+import { addEtcdCommand } from "./etcd/command.ts";
 import { Mistake, describeFailure } from "./failure.ts";
 import type { ExitCode } from "./failure.ts";
 
@@ -65,6 +66,7 @@ export function buildProgram(registry: Registry): Command {
   addDevCommand(program, registry);
   addDemoCommand(program, registry);
   addStartCommand(program, registry);
+  addEtcdCommand(program, registry);
   addClusterCommands(program, registry);
   addKvCommands(program, registry);
   addClaimCommands(program, registry);

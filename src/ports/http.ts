@@ -34,6 +34,9 @@ export interface HttpSecurity {
   readonly clientAuthority?: string | undefined;
   /** Refuse a client without a certificate that `clientAuthority` signed. */
   readonly clientRequired?: boolean | undefined;
+  /** Default: whatever the platform still holds to be safe. */
+  readonly versionMin?: "TLSv1.2" | "TLSv1.3" | undefined;
+  readonly versionMax?: "TLSv1.2" | "TLSv1.3" | undefined;
 }
 
 export interface HttpListener extends Listener {

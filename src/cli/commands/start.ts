@@ -4,10 +4,11 @@ import { UnumError, optionFlag, optionNames, optionTable, resolveOptions } from 
 import type { OptionInput, OptionName } from "../../base/index.ts";
 import { tableOption } from "../command.ts";
 import type { Registry } from "../command.ts";
-import type { CliContext, RunningNode } from "../context.ts";
+import type { CliContext } from "../context.ts";
 import { Mistake } from "../failure.ts";
 import type { ExitCode } from "../failure.ts";
 import { outputLogger } from "../log.ts";
+import { stopRequest, untilStopped } from "../stop.ts";
 
 /** `unum dev` and its like pass it, so that a child outlives nobody. */
 export const stopWithParentFlag = "--stop-with-parent";
@@ -32,6 +33,11 @@ async function start(context: CliContext, flags: StartFlags): Promise<ExitCode> 
     node.describe().then(
       ({ name, address }) => logger.info("listening", { name, address, pid: context.processes.pid }),
       // A node that ends before it can say its name gives its reason through `closed`.
+      () => undefined,
+    );
+    // A node that fails while it waits for its cluster says so through `closed`.
+    node.ready.then(
+      () => logger.info("ready"),
       () => undefined,
     );
     return await untilStopped(node, stop.requested, (message) => logger.info(message));
@@ -61,39 +67,4 @@ function resolve(context: CliContext, given: OptionInput): ReturnType<typeof res
       `${optionFlag(name)} ${optionTable[name].placeholder}: ${optionTable[name].meaning}`,
     );
   }
-}
-
-async function untilStopped(node: RunningNode, requested: Promise<string>, say: (message: string) => void): Promise<ExitCode> {
-  // A node that fails while it waits for its cluster says so through `closed`.
-  node.ready.then(
-    () => say("ready"),
-    () => undefined,
-  );
-  const why = await Promise.race([requested, node.closed.then(() => "closed")]);
-  if (why === "closed") return 0;
-  say(`stopping: ${why}`);
-  await node.close();
-  return 0;
-}
-
-/** A first signal asks to stop; a second one is left to the operating system, which ends the process. */
-function stopRequest(context: CliContext, withParent: boolean): { readonly requested: Promise<string>; release(): void } {
-  const releases: (() => void)[] = [];
-  const release = (): void => {
-    for (const off of releases.splice(0)) off();
-  };
-  const requested = new Promise<string>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-      releases.push(
-        context.processes.onSignal(signal, () => {
-          // Ctrl-C reaches the whole process group; a parent that holds us decides what it means.
-          if (withParent && signal === "SIGINT") return;
-          release();
-          resolve(signal);
-        }),
-      );
-    }
-    if (withParent) context.stdin.onEnd(() => resolve("the parent process has ended"));
-  });
-  return { requested, release };
 }

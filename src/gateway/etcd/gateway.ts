@@ -13,6 +13,9 @@ import { LeaderMonitor } from "./leader.ts";
 import { leaseService } from "./lease/service.ts";
 import { electionService } from "./locks/election.ts";
 import { lockService } from "./locks/lock.ts";
+import { AutoCompactor } from "./maintenance/compactor.ts";
+import type { CompactionTerms } from "./maintenance/compactor.ts";
+import { QuotaWatch } from "./maintenance/quota.ts";
 import { maintenanceService } from "./maintenance/service.ts";
 import { Endpoints } from "./probes/endpoints.ts";
 import { healthService } from "./probes/health.ts";
@@ -22,9 +25,30 @@ import { openAccess } from "./service.ts";
 import type { Ground } from "./service.ts";
 import { watchService } from "./watch/service.ts";
 
-export interface EtcdGatewayOptions {
+export interface EtcdGatewayOptions extends EtcdDoor {
+  /** Further ports of the same gateway. */
+  readonly more?: readonly EtcdDoor[] | undefined;
+  readonly settings?: EtcdSettings | undefined;
+}
+
+/** One port. */
+export interface EtcdDoor {
   readonly listen: Address;
   readonly secure?: HttpSecurity | undefined;
+  /** Answers only `/health` and its like. */
+  readonly probesOnly?: boolean | undefined;
+}
+
+/** What a server of etcd's can be told by flags; what is left out is etcd's default. */
+export interface EtcdSettings {
+  /** What the member list says. Default: the first port's. */
+  readonly clientUrls?: readonly string[] | undefined;
+  /** At most `limits.transactionOperationsMax`. */
+  readonly txnOperationsMax?: number | undefined;
+  /** Of a message. At most `limits.etcdMessageBytesMax`. */
+  readonly messageBytesMax?: number | undefined;
+  readonly progressEveryMs?: number | undefined;
+  readonly compaction?: CompactionTerms | undefined;
 }
 
 /** What a root gives. The handle is the gateway's own: `close` closes it. */
@@ -46,6 +70,9 @@ const callMsMax = 7_000;
 /** How long calls in flight may go on when the gateway closes. */
 const graceMs = 500;
 
+/** A watch that asked for it is told how far it is, when nothing happened for so long. etcd's default. */
+const progressEveryMs = 600_000;
+
 /** A cluster that could not take where this member answers is asked again after this. */
 const tellAgainMs = 1_000;
 
@@ -64,7 +91,7 @@ const services: readonly ((ground: Ground) => readonly Method[])[] = [
 
 /** Opens the port. Rejects with `StreamError` "in-use" when it is taken; the handle is then still open. */
 export async function openEtcdGateway(ports: EtcdGatewayPorts, handle: RawHandle, options: EtcdGatewayOptions): Promise<EtcdGateway> {
-  const gateway = new Gateway(ports, handle);
+  const gateway = new Gateway(ports, handle, options.settings ?? {});
   await gateway.listen(ports.http, options);
   return gateway;
 }
@@ -76,22 +103,25 @@ class Gateway implements EtcdGateway {
   private readonly json: JsonGateway;
   private readonly endpoints: Endpoints;
   private readonly ports: EtcdGatewayPorts;
-  private listener: HttpListener | undefined;
+  private readonly settings: EtcdSettings;
+  private readonly compactor: AutoCompactor | undefined;
+  private readonly listeners: HttpListener[] = [];
   private closed = false;
 
-  constructor(ports: EtcdGatewayPorts, handle: RawHandle) {
+  constructor(ports: EtcdGatewayPorts, handle: RawHandle, settings: EtcdSettings) {
     this.handle = handle;
     this.ports = ports;
+    this.settings = settings;
     const kv = handle.raw(defaultKeyspaceName);
     this.monitor = new LeaderMonitor(kv, ports.clock);
     const ground = this.groundOf(ports, handle);
     const partials = new Partials(limits.httpPartialBytesMax);
     const host = {
       clock: ports.clock,
-      messageBytesMax: limits.etcdMessageBytesMax,
+      messageBytesMax: settings.messageBytesMax ?? limits.etcdMessageBytesMax,
       callsMax: limits.etcdCallsMax,
       partials,
-      toStatus: toEtcdError,
+      toStatus: ground.toStatus,
     };
     this.grpc = new GrpcServer(
       services.flatMap((service) => service(ground)),
@@ -99,13 +129,26 @@ class Gateway implements EtcdGateway {
     );
     this.json = new JsonGateway(this.grpc.methods, host);
     this.endpoints = new Endpoints(ground);
+    this.compactor = settings.compaction === undefined ? undefined : new AutoCompactor(ground, settings.compaction);
   }
 
   get address(): Address {
-    return this.listener?.address ?? { host: "", port: 0 };
+    return this.listeners[0]?.address ?? { host: "", port: 0 };
   }
 
-  async listen(http: Http, { listen, secure }: EtcdGatewayOptions): Promise<void> {
+  async listen(http: Http, { more = [], ...first }: EtcdGatewayOptions): Promise<void> {
+    try {
+      for (const door of [first, ...more]) this.listeners.push(await this.open(http, door));
+    } catch (error) {
+      await Promise.all(this.listeners.map((listener) => listener.stop(0)));
+      throw error;
+    }
+    const urls = this.settings.clientUrls ?? [`${first.secure === undefined ? "http" : "https"}://${formatAddress(this.address)}`];
+    this.tell(urls).catch((error: unknown) => this.ports.logger.debug("the etcd gateway was not announced", { reason: String(error) }));
+    this.compactor?.start();
+  }
+
+  private open(http: Http, { listen, probesOnly = false, secure }: EtcdDoor): Promise<HttpListener> {
     const options = {
       headBytesMax: limits.httpHeadBytesMax,
       streamsMax: limits.httpStreamsMax,
@@ -115,27 +158,26 @@ class Gateway implements EtcdGateway {
       windowBytes: limits.streamCreditBytes,
       secure,
     };
-    this.listener = await http.listen(listen, options, (exchange) => this.accept(exchange));
-    const url = `${secure === undefined ? "http" : "https"}://${formatAddress(this.listener.address)}`;
-    this.tell(url).catch((error: unknown) => this.ports.logger.debug("the etcd gateway was not announced", { reason: String(error) }));
+    return http.listen(listen, options, (exchange) => this.accept(exchange, probesOnly));
   }
 
   async close(): Promise<void> {
     this.closed = true;
     this.grpc.stop(etcdErrors.stopped());
     this.monitor.close();
-    await this.listener?.stop(graceMs);
+    this.compactor?.close();
+    await Promise.all(this.listeners.map((listener) => listener.stop(graceMs)));
     await this.handle.close();
   }
 
   /** The other members list where this one answers etcd's clients. Repeated until the cluster could take it. */
-  private async tell(url: string): Promise<void> {
+  private async tell(clientUrls: readonly string[]): Promise<void> {
     await this.handle.ready;
     const { node } = await this.handle.nodeStatus();
     const records = new MemberRecords(this.handle.keyspace(recordsKeyspace));
     for (;;) {
       try {
-        return await records.tell(node, { clientUrls: [url] });
+        return await records.tell(node, { clientUrls });
       } catch (error) {
         if (this.closed) throw error;
         await new Promise<void>((resolve) => {
@@ -145,8 +187,9 @@ class Gateway implements EtcdGateway {
     }
   }
 
-  private accept(exchange: HttpExchange): void {
-    if (this.grpc.accept(exchange) || this.json.accept(exchange) || this.endpoints.accept(exchange)) return;
+  private accept(exchange: HttpExchange, probesOnly: boolean): void {
+    if (!probesOnly && (this.grpc.accept(exchange) || this.json.accept(exchange))) return;
+    if (this.endpoints.accept(exchange)) return;
     exchange.handle({ onData: () => undefined, onEnd: () => undefined, onDrain: () => undefined, onClose: () => undefined });
     exchange.reply(404, { "content-type": "text/plain; charset=utf-8" }, utf8Encode("404 page not found\n"));
   }
@@ -154,6 +197,7 @@ class Gateway implements EtcdGateway {
   private groundOf(ports: EtcdGatewayPorts, handle: RawHandle): Ground {
     const kv = handle.raw(defaultKeyspaceName);
     const { monitor } = this;
+    const quota = new QuotaWatch({ handle, kv, logger: ports.logger });
     let place = { clusterId: 0n, memberId: 0n };
     handle.ready
       .then(() => handle.nodeStatus())
@@ -169,9 +213,14 @@ class Gateway implements EtcdGateway {
       digests: ports.digests,
       logger: ports.logger,
       access: openAccess,
+      txnOperationsMax: Math.min(this.settings.txnOperationsMax ?? limits.transactionOperationsMax, limits.transactionOperationsMax),
+      progressEveryMs: this.settings.progressEveryMs ?? progressEveryMs,
       header: (revision) => ({ ...place, revision: BigInt(revision), raftTerm: BigInt(kv.leader.term) }),
       within: (call) => ({ timeout: Math.max(1, Math.min(callMsMax, call.timeoutMs ?? callMsMax)) }),
-      toStatus: toEtcdError,
+      toStatus: (failure) => {
+        quota.failed(failure);
+        return toEtcdError(failure);
+      },
       leaderRequired: (call, lost) => monitor.require(call, lost),
     };
   }

@@ -13,6 +13,13 @@ export interface AnnouncedMember {
   readonly learner: boolean;
 }
 
+/** A write was refused for the quota by this member's gateway, when so much was free. */
+export interface QuotaAlarm {
+  readonly node: string;
+  readonly freeBytes: number;
+}
+
+const quotaKey = "alarm/nospace";
 const memberPrefix = "member/";
 const announcedPrefix = "announced/";
 
@@ -45,6 +52,18 @@ export class MemberRecords {
   /** False: none was announced under this id. */
   async withdraw(id: string): Promise<boolean> {
     return (await this.kv.delete(`${announcedPrefix}${id}`)).deleted > 0;
+  }
+
+  async raised(): Promise<QuotaAlarm | undefined> {
+    return (await this.kv.get<QuotaAlarm>(quotaKey, { consistency: "stale", timeout: 1000 }))?.value;
+  }
+
+  async raise(alarm: QuotaAlarm): Promise<void> {
+    await this.kv.put(quotaKey, alarm);
+  }
+
+  async disarm(): Promise<void> {
+    await this.kv.delete(quotaKey);
   }
 
   private async read<T>(prefix: string): Promise<ReadonlyMap<string, T>> {

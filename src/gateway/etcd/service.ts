@@ -20,6 +20,10 @@ export interface Ground {
   readonly digests: Digests;
   readonly logger: Logger;
   readonly access: Access;
+  /** Operations in a transaction. */
+  readonly txnOperationsMax: number;
+  /** How often a quiet watch that asked for it is told how far it is. */
+  readonly progressEveryMs: number;
   /** The header of an answer that saw the store at this revision. */
   header(revision: number): HeaderFields;
   /** How long a call to the cluster may take: etcd's own limit, or what is left to the client if that is less. */

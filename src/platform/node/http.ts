@@ -88,6 +88,8 @@ class NodeHttpListener implements HttpListener {
           key: secure.key,
           ca: secure.clientAuthority,
           requestCert: secure.clientAuthority !== undefined,
+          minVersion: secure.versionMin,
+          maxVersion: secure.versionMax,
           rejectUnauthorized: secure.clientRequired === true,
           ALPNProtocols: ["h2", "http/1.1"],
         },

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { takeResult } from "../../../api/index.ts";
 import type { Operation, TxnOperation } from "../../../api/index.ts";
-import { latin1Decode, limits } from "../../../base/index.ts";
+import { latin1Decode } from "../../../base/index.ts";
 import { defineService } from "../grpc/index.ts";
 import type { Answers, Call, Method } from "../grpc/index.ts";
 import { KV } from "../messages/index.ts";
@@ -61,7 +61,7 @@ export function kvService(ground: Ground): readonly Method[] {
     },
 
     txn: async (request, call) => {
-      checkTxn(request, limits.transactionOperationsMax);
+      checkTxn(request, ground.txnOperationsMax);
       authorizeTxn(ground, call, request);
       const operation = txnOperation(request);
       const take = (reply: Uint8Array): ReturnType<typeof answerOf> => {

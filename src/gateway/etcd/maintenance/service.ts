@@ -7,6 +7,7 @@ import { hexOf, idOf } from "../ids.ts";
 import { boundedNumber } from "../kv/operations.ts";
 import { AlarmRequest_AlarmAction, AlarmType, DowngradeRequest_DowngradeAction, Maintenance } from "../messages/index.ts";
 import type { AlarmRequest, DowngradeRequest } from "../messages/index.ts";
+import { MemberRecords, recordsKeyspace } from "../records.ts";
 import type { Ground } from "../service.ts";
 import { etcdClusterVersion, etcdVersion } from "../version.ts";
 import { alarmText, viewOf } from "./alarms.ts";
@@ -96,9 +97,13 @@ async function alarmsFor(ground: Ground, request: AlarmRequest): Promise<{ membe
   if (request.action === AlarmRequest_AlarmAction.ACTIVATE) {
     throw new GrpcError(Code.unimplemented, "unum: alarms follow from the state of the cluster and cannot be raised by hand");
   }
-  if (request.action === AlarmRequest_AlarmAction.DEACTIVATE) return [];
   const isWanted = (alarm: AlarmType): boolean => request.alarm === AlarmType.NONE || request.alarm === alarm;
-  return alarms.filter(({ alarm }) => isWanted(alarm)).map((alarm) => ({ ...alarm }));
+  const wanted = alarms.filter(({ alarm }) => isWanted(alarm)).map((alarm) => ({ ...alarm }));
+  if (request.action === AlarmRequest_AlarmAction.GET || wanted.length === 0) return wanted;
+  // What follows from the state goes on: only what was recorded can be taken back.
+  await new MemberRecords(ground.handle.keyspace(recordsKeyspace)).disarm();
+  const after = await viewOf(ground);
+  return wanted.filter(({ alarm }) => !after.alarms.some((still) => still.alarm === alarm));
 }
 
 /** Of this node's own copy, so that copies can be compared. */

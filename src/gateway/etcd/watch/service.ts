@@ -19,8 +19,7 @@ import type { WatcherOwner, WatchTerms } from "./watcher.ts";
 const noId = -1n;
 /** Beyond this a client counts as slow: its watches get no further credit until it has read. */
 const bufferedBytesMax = 1024 * 1024;
-/** A watch that asked for it is told how far it is, when nothing happened for so long. etcd's default, with its jitter. */
-const progressEveryMs = 600_000;
+/** Watches of many clients are not told how far they are in one moment: as with etcd. */
 const progressJitter = 0.1;
 
 export function watchService(ground: Ground): readonly Method[] {
@@ -213,7 +212,7 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
   private armProgress(): void {
     if (this.progressTimer !== undefined) return;
     const [byte = 0] = this.ground.random.bytes(1);
-    const delayMs = progressEveryMs * (1 + (progressJitter * byte) / 256);
+    const delayMs = this.ground.progressEveryMs * (1 + (progressJitter * byte) / 256);
     this.progressTimer = this.ground.clock.after(delayMs, () => {
       this.progressTimer = undefined;
       for (const watcher of this.watchers.values()) {

@@ -1,0 +1,78 @@
+import { execFileSync } from "node:child_process";
+import { describe, expect, it, vi } from "vitest";
+import { programs, startServers } from "../support/etcd-server.ts";
+import { etcdctl, etcdctlPath } from "../support/etcd.ts";
+
+/** A harness that knows only etcd: it must not be able to tell which program it has started. */
+for (const [name, program] of Object.entries(programs)) {
+  describe.skipIf(program === undefined || etcdctlPath === undefined)(`started as etcd is started: ${name}`, () => {
+    const command = program ?? [];
+
+    it("says which etcd it is", () => {
+      const [file = "", ...args] = command;
+      expect(execFileSync(file, [...args, "--version"], { encoding: "utf8" })).toMatch(/^etcd Version: 3\.\d+\.\d+\n/);
+    });
+
+    it("forms a cluster of three by --initial-cluster, lives on without one, takes it back, and ends in order", async () => {
+      const flags = ["--heartbeat-interval=100", "--election-timeout", "1000", "--snapshot-count=10000", "--auto-compaction-retention=1"];
+      const { close, endpoints, servers } = await startServers(command, 3, flags);
+      try {
+        const say = async (at: readonly string[], line: string): Promise<string> => {
+          const { code, err, out } = await etcdctl(at, line.split(" "));
+          return code === 0 ? out : `exit ${code}: ${err}`;
+        };
+        const members = async (): Promise<readonly string[]> =>
+          (await say(endpoints, "member list"))
+            .trim()
+            .split("\n")
+            .map((row) => row.split(", ").slice(1, 3).join(" "))
+            .sort((a, b) => (a < b ? -1 : 1));
+        expect(await members()).toEqual(["started m1", "started m2", "started m3"]);
+        expect(await say(endpoints, "put a 1")).toBe("OK\n");
+        const [first, ...others] = servers;
+        const rest = endpoints.slice(1);
+
+        expect(await first?.stop("SIGKILL")).toBeNull();
+        let answer = "";
+        for (let i = 0; i < 5 && answer !== "OK\n"; i++) answer = await say(rest, "put a 2");
+        expect(answer).toBe("OK\n");
+
+        first?.start();
+        await first?.ready();
+        expect(await say(endpoints.slice(0, 1), "get a --print-value-only")).toBe("2\n");
+        expect(await members()).toEqual(["started m1", "started m2", "started m3"]);
+
+        // The last of them has no quorum to wait for, and ends all the same. etcd 3.4 ends by the signal, later versions with 0.
+        for (const server of [first, ...others]) expect([0, null]).toContain(await server?.stop("SIGTERM"));
+      } finally {
+        await close();
+      }
+    });
+
+    it("refuses writes beyond the quota with the alarm NOSPACE, while reads and deletions go on", async () => {
+      const { close, endpoints } = await startServers(command, 1, ["--quota-backend-bytes", String(2 * 1024 * 1024)]);
+      try {
+        let refusal = "";
+        for (let i = 0; i < 20 && refusal === ""; i++) {
+          const { code, err } = await etcdctl(endpoints, ["put", `k${i}`], "v".repeat(300_000));
+          if (code !== 0) refusal = err;
+        }
+        expect(refusal).toContain("etcdserver: mvcc: database space exceeded");
+        const alarms = async (): Promise<string> => (await etcdctl(endpoints, ["alarm", "list"])).out;
+        await vi.waitFor(async () => expect(await alarms()).toMatch(/^memberID:\d+ alarm:NOSPACE /), { timeout: 10_000 });
+        expect(await (await fetch(`http://${endpoints[0]}/health`)).text()).toContain('"health":"false"');
+        expect((await etcdctl(endpoints, ["get", "k0", "--keys-only"])).out).toContain("k0");
+        expect((await etcdctl(endpoints, ["del", "k", "--prefix"])).code).toBe(0);
+        // The way out that etcd's manual describes: compact, defragment, disarm.
+        const { header } = JSON.parse((await etcdctl(endpoints, ["get", "k0", "-w", "json"])).out) as { header: { revision: number } };
+        for (const line of [`compaction ${header.revision}`, "defrag", "alarm disarm"]) {
+          expect([line, (await etcdctl(endpoints, line.split(" "))).code]).toEqual([line, 0]);
+        }
+        expect(await alarms()).toBe("");
+        expect((await etcdctl(endpoints, ["put", "after", "it"])).out).toBe("OK\n");
+      } finally {
+        await close();
+      }
+    });
+  });
+}
