@@ -31,7 +31,9 @@ export class Announcements {
   greeting(): Push[] {
     const pushes: Push[] = [this.members()];
     for (const [group, leader] of this.leaders.all()) {
-      if (leader.node !== undefined && group !== systemGroup) pushes.push(this.leader(group, leader.term, leader.node));
+      if (leader.node === undefined || group === systemGroup) continue;
+      pushes.push(this.leader(group, leader.term, leader.node));
+      if (this.leaders.isVacant(group)) pushes.push(this.leader(group, leader.term, undefined));
     }
     return pushes;
   }

@@ -12,6 +12,8 @@ export interface KnownLeader {
  */
 export class Leaders {
   private readonly known = new Map<GroupId, KnownLeader>();
+  /** Groups whose replica here hears of nobody, although the leader that is known may still lead for others. */
+  private readonly vacant = new Set<GroupId>();
   private readonly onChange: (group: GroupId, leader: KnownLeader) => void;
 
   constructor(onChange: (group: GroupId, leader: KnownLeader) => void) {
@@ -24,10 +26,24 @@ export class Leaders {
 
   learn(group: GroupId, term: number, node: NodeId | undefined): void {
     const before = this.known.get(group);
-    if (before !== undefined && (term < before.term || (term === before.term && (node === undefined || before.node === node)))) return;
+    if (before !== undefined && (term < before.term || (term === before.term && node === undefined))) return;
+    const wasVacant = this.vacant.delete(group);
+    if (before?.term === term && before.node === node && !wasVacant) return;
     const leader = { term, node };
     this.known.set(group, leader);
     this.onChange(group, leader);
+  }
+
+  /** The replica here has lost its leader without a new term: whoever asks for a leader here is told that there is none. */
+  vacate(group: GroupId): void {
+    const known = this.known.get(group);
+    if (known?.node === undefined || this.vacant.has(group)) return;
+    this.vacant.add(group);
+    this.onChange(group, { term: known.term, node: undefined });
+  }
+
+  isVacant(group: GroupId): boolean {
+    return this.vacant.has(group);
   }
 
   /** What was believed has failed: forget the node, keep the term. */
@@ -38,6 +54,7 @@ export class Leaders {
 
   forget(group: GroupId): void {
     this.known.delete(group);
+    this.vacant.delete(group);
   }
 
   all(): ReadonlyMap<GroupId, KnownLeader> {

@@ -275,6 +275,7 @@ export class UnumNode {
     this.options.observer?.changed(replica);
     const leader = replica.leader === 0 ? undefined : this.directory?.nodeOf(replica.group, replica.leader);
     this.leaders.learn(replica.group, replica.term, leader);
+    if (replica.leader === 0) this.leaders.vacate(replica.group);
     if (leader !== undefined && leader !== this.nodeId && this.hints.isLost(leader)) this.hints.onLost(leader);
     this.controller.wake(replica.group);
   }

@@ -37,6 +37,8 @@ for (const [path, name] of [
 /** Three processes that answer etcd's clients. */
 export interface EtcdCluster {
   readonly endpoints: readonly string[];
+  /** Kills one member. */
+  kill(at: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -79,13 +81,16 @@ class Processes implements EtcdCluster {
     }
   }
 
+  async kill(at: number): Promise<void> {
+    const child = this.children[at];
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    child.kill("SIGKILL");
+    await ended;
+  }
+
   async close(): Promise<void> {
-    for (const child of this.children) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      const ended = once(child, "exit");
-      child.kill("SIGKILL");
-      await ended;
-    }
+    for (let at = 0; at < this.children.length; at++) await this.kill(at);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
