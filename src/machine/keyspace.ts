@@ -37,7 +37,7 @@ import { leaseHigh, leaseLow, LeaseState } from "./lease/state.ts";
 import { LeaseTimers } from "./lease/timers.ts";
 import { refusal, type Refusal } from "./refusal.ts";
 import { SessionMachine, SessionRestorer, type InnerMachine } from "./session/machine.ts";
-import { plainReply, type SessionTable } from "./session/table.ts";
+import { plainReply, SessionTable } from "./session/table.ts";
 import { Section, type SectionSource } from "./snapshot.ts";
 import {
   UpgradeRequired,
@@ -54,6 +54,7 @@ export interface KeyspaceOptions {
   readonly maxBytes?: number | undefined;
   readonly historyMs?: number | undefined;
   readonly historyBytes?: number | undefined;
+  readonly sessionIdleMs?: number | undefined;
 }
 
 /** Bytes of deferred work done between two looks at the clock. */
@@ -340,7 +341,7 @@ export class KeyspaceMachine extends SessionMachine<Keyspace> implements Watchab
 /** `levelMax`: the highest feature level that its machines apply; a test's way to be another build. */
 export function keyspaceFactory(options: KeyspaceOptions = {}, levelMax?: number): { create(): KeyspaceMachine } & MachineFactory {
   return {
-    create: () => new KeyspaceMachine(new Keyspace(options), undefined, undefined, levelMax),
+    create: () => new KeyspaceMachine(new Keyspace(options), new SessionTable(options.sessionIdleMs), undefined, levelMax),
     restore: () =>
       new SessionRestorer<Keyspace, KeyspaceMachine>(
         new Keyspace(options),

@@ -28,7 +28,7 @@ import { Leaders } from "./leaders.ts";
 import { Links } from "./links.ts";
 import { Membership } from "./membership.ts";
 import { Memory } from "./memory.ts";
-import { checkOptions, featureLevelOf } from "./options.ts";
+import { checkOptions } from "./options.ts";
 import type { NodeOptions } from "./options.ts";
 import { Neighbours } from "./neighbours.ts";
 import { Router } from "./router.ts";
@@ -108,7 +108,7 @@ export class UnumNode {
       snapshotLogBytes: options.snapshotLogBytes,
       checkpointMs: options.checkpointMs,
       host: replicaHostOf(this),
-      factory: (group) => machineFactoryOf(group, featureLevelOf(options)),
+      factory: (group) => machineFactoryOf(group, options),
       opened: (replica) => this.opened(replica),
     });
     this.hints = new Hints({

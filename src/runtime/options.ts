@@ -1,5 +1,6 @@
 import { UnumError } from "../base/index.ts";
 import { featureLevelMax } from "../machine/index.ts";
+import type { KeyspaceOptions } from "../machine/index.ts";
 import { parseAddress } from "../ports/index.ts";
 import type { Address } from "../ports/index.ts";
 import type { Entry, RaftLimits } from "../raft/index.ts";
@@ -61,6 +62,8 @@ export interface NodeOptions {
   readonly observer?: NodeObserver | undefined;
   /** Limits of consensus that differ from `limits`: a simulated node holds little of its logs in memory. */
   readonly raftLimits?: Partial<RaftLimits> | undefined;
+  /** What keyspaces begin with where it is not the default: the same on all nodes. A simulated cluster forgets sooner. */
+  readonly keyspaces?: KeyspaceOptions | undefined;
 }
 
 /** What this build supports: the highest level that its machines apply. */

@@ -8,7 +8,8 @@ import type { GateHost } from "./gate.ts";
 import type { LinksOptions } from "./links.ts";
 import type { MemoryOptions } from "./memory.ts";
 import type { UnumNode } from "./node.ts";
-import type { NodeObserver } from "./options.ts";
+import { featureLevelOf } from "./options.ts";
+import type { NodeObserver, NodeOptions } from "./options.ts";
 
 function observedBy(observer: NodeObserver): Pick<ReplicaHost, "entryApplied" | "readsAsked" | "readsConfirmed"> {
   return {
@@ -68,8 +69,9 @@ export function replicaHostOf(node: UnumNode): ReplicaHost {
 }
 
 /** The machine of a group, as a build of this level has it. */
-export function machineFactoryOf(group: GroupId, featureLevel: number): MachineFactory {
-  return group === systemGroup ? systemFactory(featureLevel) : keyspaceFactory({}, featureLevel);
+export function machineFactoryOf(group: GroupId, options: NodeOptions): MachineFactory {
+  const level = featureLevelOf(options);
+  return group === systemGroup ? systemFactory(level) : keyspaceFactory(options.keyspaces, level);
 }
 
 /** What the gate asks of the node behind it, but for the methods that have a part of their own. */

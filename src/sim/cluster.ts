@@ -255,6 +255,7 @@ export class Cluster {
       residentBytes: () => 0,
       checkpointMs: this.checkpointMs,
       storage: { ...this.storage, recoveredBytesMax: plan.logCacheBytes },
+      keyspaces: { historyMs: plan.historyMs, sessionIdleMs: plan.sessionIdleMs },
       raftLimits: { logCacheBytesMax: plan.logCacheBytes, appendBytesMax: plan.appendBytes ?? limits.appendBytesMax },
       observer: this.observer(member),
       featureLevel: member.build,

@@ -25,6 +25,8 @@ export type Fault =
   /** Closed in order and started again. */
   | { readonly kind: "restart"; readonly target: Target; readonly forMs: number }
   | { readonly kind: "pause"; readonly how: "stopped" | "asleep"; readonly target: Target; readonly forMs: number }
+  /** A client's process stands still, as a debugger or a long collection makes it. */
+  | { readonly kind: "pause-client"; readonly how: "stopped" | "asleep"; readonly pick: number; readonly forMs: number }
   /** The nodes fall into two parts that do not reach each other; clients reach all. */
   | { readonly kind: "split"; readonly pick: number; readonly forMs: number }
   /** One node is cut off from the others; with `clients` from everybody. */

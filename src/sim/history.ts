@@ -153,6 +153,8 @@ export class History {
   readonly watches: Watching[] = [];
   readonly leases: Leasing[] = [];
   readonly copies: Copy[] = [];
+  /** Keys that begin so are places in line, which handles write and take away themselves. */
+  readonly lines = new Set<string>();
   private position = 0;
 
   call(client: string, operation: Operation, nowMs: number, workload = ""): Call {

@@ -8,6 +8,7 @@ import type { CrashFate } from "./disk.ts";
 import { describeFault } from "./fault.ts";
 import type { Fault } from "./fault.ts";
 import type { Plan } from "./nemesis.ts";
+import type { SimMachine } from "./world.ts";
 
 /** A network as good as it gets, to return to after a lossy time. */
 const lossless = { lossPpm: 0, duplicatePpm: 0, reorderPpm: 0 } as const;
@@ -41,6 +42,7 @@ export class Injector {
   /** From here on nothing that ends late touches the healed cluster. */
   stop(): void {
     this.healed = true;
+    for (const client of this.clients()) client.host.resume();
   }
 
   inject(fault: Fault): void {
@@ -69,6 +71,8 @@ export class Injector {
         return;
       case "pause":
         return this.pause(target, fault.how, fault.forMs);
+      case "pause-client":
+        return this.pauseClient(fault.pick, fault.how, fault.forMs);
       case "upgrade":
         cluster.crash(target, "process");
         target.build = newestBuild;
@@ -196,6 +200,18 @@ export class Injector {
         this.later(forMs, `start ${target.name}`, () => this.cluster.revive(target));
       });
     });
+  }
+
+  private clients(): SimMachine[] {
+    return [...this.cluster.world.machines.values()].filter(({ host }) => /^c\d+$/.test(host.name));
+  }
+
+  private pauseClient(pick: number, how: "stopped" | "asleep", forMs: number): void {
+    const clients = this.clients();
+    const host = clients[pick % Math.max(1, clients.length)]?.host;
+    if (host?.state !== "up") return;
+    host.pause(how);
+    this.later(forMs, `continue ${host.name}`, () => host.resume());
   }
 
   private pause(target: Member, how: "stopped" | "asleep", forMs: number): void {

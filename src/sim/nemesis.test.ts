@@ -39,7 +39,8 @@ describe("a plan", () => {
   it("of a profile has its faults only", () => {
     expect(drawPlan(new Prng(1), "calm").faults).toEqual([]);
     for (let seed = 0; seed < 50; seed++)
-      for (const { fault } of drawPlan(new Prng(seed), "clocks").faults) expect(["wall-jump", "drift", "pause"]).toContain(fault.kind);
+      for (const { fault } of drawPlan(new Prng(seed), "clocks").faults)
+        expect(["wall-jump", "drift", "pause", "pause-client"]).toContain(fault.kind);
     expect(profileNames.every(isProfile)).toBe(true);
     expect(isProfile("toString")).toBe(false);
   });

@@ -1,4 +1,4 @@
-import { unreachable } from "../base/index.ts";
+import { limits, unreachable } from "../base/index.ts";
 import type { Prng } from "../base/index.ts";
 import type { Fault, FaultKind, Target } from "./fault.ts";
 import { calm, profiles } from "./profile.ts";
@@ -34,6 +34,9 @@ export interface Plan {
   readonly logCacheBytes: number;
   /** Bytes of entries in one append message; small ones let a follower have a part of what a leader has. Absent: as in production. */
   readonly appendBytes?: number;
+  /** How long keyspaces keep their history, and a session that says nothing. Absent: as in production. */
+  readonly historyMs?: number;
+  readonly sessionIdleMs?: number;
 }
 
 /** What is left of a profile when somebody looks for something. */
@@ -69,6 +72,8 @@ export function drawPlan(prng: Prng, profile = "swarm", narrowing: Narrowing = {
     bytesPerUs: prng.fork("speed").pick([0, 0, 0, 1, 0.1]),
     logCacheBytes: prng.fork("cache").pick([1, 16, 65_536]) * 1024,
     appendBytes: prng.fork("appends").pick([64, 4_096, 1_048_576]),
+    historyMs: prng.fork("history").pick([limits.historyMs, limits.historyMs, 2_000, 200]),
+    sessionIdleMs: prng.fork("sessions").chance(1, 3) ? prng.fork("idle").pick([12_000, 1_000]) : limits.sessionIdleMs,
   };
 }
 
@@ -128,6 +133,8 @@ function drawFault(prng: Prng, kind: FaultKind): Fault {
       return { kind, target: drawTarget(prng), forMs: prng.between(10, 1_500) };
     case "pause":
       return { kind, how: prng.pick(["stopped", "stopped", "asleep"]), target: drawTarget(prng), forMs: drawPauseMs(prng) };
+    case "pause-client":
+      return { kind, how: prng.pick(["stopped", "stopped", "asleep"]), pick, forMs: drawMs(prng) };
     case "isolate":
       return {
         kind,

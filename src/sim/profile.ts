@@ -21,7 +21,7 @@ export const calm: Profile = { ...usual, nemeses: [] };
 const crashes: readonly FaultKind[] = ["crash", "crash-write", "crash-all", "restart", "pause"];
 const network: readonly FaultKind[] = ["split", "isolate", "broken-cable", "clog", "swizzle", "reset", "lossy"];
 const disk: readonly FaultKind[] = ["slow-disk", "full-disk", "sync-failure", "io-error", "bit-rot"];
-const clocks: readonly FaultKind[] = ["wall-jump", "drift"];
+const clocks: readonly FaultKind[] = ["wall-jump", "drift", "pause-client"];
 const members: readonly FaultKind[] = ["add-member", "remove-member", "replace", "transfer", "upgrade"];
 
 export const profiles: Readonly<Record<string, Profile>> = {

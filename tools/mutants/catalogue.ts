@@ -1,3 +1,4 @@
+import { claimMutants } from "./claims.ts";
 import { gatewayMutants } from "./gateway.ts";
 import { machineMutants } from "./machine.ts";
 import type { Mutant } from "./mutant.ts";
@@ -5,4 +6,4 @@ import { raftMutants } from "./raft.ts";
 import { storageMutants } from "./storage.ts";
 
 /** Every mutant, in the order in which the table shows them. */
-export const mutants: readonly Mutant[] = [...raftMutants, ...storageMutants, ...machineMutants, ...gatewayMutants];
+export const mutants: readonly Mutant[] = [...raftMutants, ...storageMutants, ...machineMutants, ...gatewayMutants, ...claimMutants];

@@ -74,7 +74,7 @@ export const machineMutants: readonly Mutant[] = [
           "    const session = this.sessions.get(id) ?? { id, floor: 1, usedAt: timestamp, replies: new Map(), replyBytes: 0 };\n    this.sessions.set(id, session);\n    if (id === 0) return errorReply(",
       },
     ],
-    ground: { profile: "ageing", workloads: ["counter"] },
+    ground: { profile: "network", nemeses: ["isolate", "split", "crash", "pause"], workloads: ["counter"] },
   },
   {
     name: "sessions-not-in-snapshot",
@@ -125,16 +125,16 @@ export const machineMutants: readonly Mutant[] = [
     ground: { profile: "network", workloads: ["watch"] },
   },
   {
-    name: "tombstone-swept-too-early",
-    breaks: "Compaction leaves what a watch from the compacted revision on must still see.",
-    file: "src/machine/kv/state.ts",
+    name: "compacted-watch-goes-on",
+    breaks: "A watch that compaction has overtaken ends with COMPACTED: what it would miss, tombstones too, is never left out in silence.",
+    file: "src/machine/kv/watch.ts",
     edits: [
       {
-        text: "if (records.modRevision(handle) >= history.compactRevision) return false;",
-        replacement: "if (records.modRevision(handle) >= history.compactRevision && !records.isTombstone(handle)) return false;",
+        text: "    if (this.scanAt >= 0) return this.progressed + 1 < history.compactRevision;\n",
+        replacement: "    if (this.scanAt >= 0) return false;\n",
       },
     ],
-    ground: { profile: "ageing", workloads: ["watch"] },
+    ground: { profile: "clocks", workloads: ["watch"] },
   },
   {
     name: "delete-without-revision",

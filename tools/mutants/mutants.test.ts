@@ -1,6 +1,8 @@
 import { readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { nemesisNames, profileNames } from "../../src/sim/profile.ts";
+import { workloadNames } from "../../src/sim/workloads/index.ts";
 import { pathOf } from "../files.ts";
 import { mutants } from "./catalogue.ts";
 import { StalePatch, mutate } from "./mutant.ts";
@@ -24,6 +26,12 @@ describe("mutants", () => {
 
   it.each(mutants.map((mutant) => [mutant.name, mutant] as const))("%s still fits its source", (_, mutant) => {
     expect(mutate(mutant, readFileSync(pathOf(mutant.file), "utf8"))).not.toBe("");
+  });
+
+  it.each(mutants.map((mutant) => [mutant.name, mutant] as const))("%s is hunted where there is something to hunt on", (_, { ground }) => {
+    expect(profileNames).toContain(ground.profile);
+    for (const workload of ground.workloads ?? []) expect(workloadNames).toContain(workload);
+    for (const nemesis of ground.nemeses ?? []) expect(nemesisNames).toContain(nemesis);
   });
 
   it("fail loudly when their text is gone or stands there twice, or when they change nothing", () => {

@@ -164,13 +164,13 @@ export const raftMutants: readonly Mutant[] = [
         replacement: "if (isJoint(core.configuration)) return",
       },
     ],
-    ground: { profile: "members" },
+    ground: { profile: "dense", nemeses: ["add-member", "remove-member", "slow-disk"] },
   },
   {
     name: "older-write-proves-newer",
     breaks: "A write that was replaced while in flight proves nothing of what replaced it.",
     file: "src/raft/log.ts",
     edits: [{ text: "    for (const write of this.writes) write.to = Math.min(write.to, from - 1);\n", replacement: "" }],
-    ground: { profile: "network" },
+    ground: { profile: "dense", nemeses: ["slow-disk", "isolate", "split"] },
   },
 ];

@@ -45,7 +45,7 @@ export const storageMutants: readonly Mutant[] = [
       { text: "      tracked.state.index.truncate(header.index);\n", replacement: "" },
       { text: "      if (index.termAt(at) !== 0) index.truncate(at + 1);\n", replacement: "" },
     ],
-    ground: { profile: "network" },
+    ground: { profile: "dense", nemeses: ["isolate", "split", "crash"] },
   },
   {
     name: "stale-batch-read-again",

@@ -38,18 +38,22 @@ export class SessionTable {
   readonly hash: Hash = new Hash();
   private readonly sessions = new Map<number, Session>();
   private readonly mixer = new Mixer();
-  private readonly settings: SessionSettings = {
-    repliesMax: limits.sessionRepliesMax,
-    replyBytesMax: limits.sessionReplyBytesMax,
-    idleMs: limits.sessionIdleMs,
-    sessionsMax: openSessionsMax,
-  };
+  private readonly settings: SessionSettings;
   private lastId = 0;
   private nextExpiryAt = 0;
   private readonly views = new Set<FrozenSessions>();
   private admitted: Session | undefined;
   private admittedSequence = 0;
   private bytesKept = 0;
+
+  constructor(idleMs: number = limits.sessionIdleMs) {
+    this.settings = {
+      repliesMax: limits.sessionRepliesMax,
+      replyBytesMax: limits.sessionReplyBytesMax,
+      idleMs,
+      sessionsMax: openSessionsMax,
+    };
+  }
 
   get count(): number {
     return this.sessions.size;

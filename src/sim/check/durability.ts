@@ -53,6 +53,7 @@ function checkOrigins(history: History, chronicle: Chronicle, writers: ReadonlyM
   const appends = new Map<string, Call>();
   for (const call of history.calls) if (call.operation.kind === "append") appends.set(`${call.operation.key}+${call.operation.item}`, call);
   for (const key of chronicle.keys()) {
+    if ([...history.lines].some((line) => key.startsWith(line))) continue;
     const seen = new Set<string>();
     let before: KeyWrite | undefined;
     for (const write of chronicle.writes(key)) {

@@ -1,16 +1,5 @@
 import type { History, Leasing, SeenChange } from "../history.ts";
 
-/** One owner's belief that it alone holds `name`. */
-export interface Holding {
-  readonly name: string;
-  readonly client: string;
-  /** The revision that makes this claim younger than all before. */
-  readonly fence: number;
-  readonly fromMs: number;
-  /** When it gave it back or its handle told it that it is over; Infinity: it still believes. */
-  untilMs: number;
-}
-
 /**
  * No lease is lost early: when the first replica takes an entry away that hangs on a lease, the owner did not believe any more
  * that it has it, unless it gave it back. To be told of each change at the time it happens: belief is a matter of the owner's clock.
@@ -47,26 +36,6 @@ export class LeaseGuard {
         );
     }
   }
-}
-
-/** Never two at a time, and each claim has a higher fence than those before it. */
-export function checkHoldings(holdings: readonly Holding[]): string[] {
-  const found: string[] = [];
-  const byName = new Map<string, Holding[]>();
-  for (const holding of [...holdings].sort((a, b) => a.fence - b.fence)) {
-    const list = byName.get(holding.name) ?? [];
-    byName.set(holding.name, list);
-    const last = list.at(-1);
-    list.push(holding);
-    if (last === undefined) continue;
-    if (last.fence === holding.fence) found.push(`${describe(last)} and ${describe(holding)} have the same fence`);
-    else if (last.untilMs > holding.fromMs) found.push(`two at a time: ${describe(last)} and ${describe(holding)}`);
-  }
-  return found;
-}
-
-function describe({ client, fence, fromMs, name, untilMs }: Holding): string {
-  return `${client} holding ${name} with fence ${fence} from ${fromMs.toFixed(1)} to ${untilMs.toFixed(1)} ms`;
 }
 
 /** From when on a lease that nobody keeps counts, and what it may take beyond its time. */

@@ -1,8 +1,19 @@
 import { describe, expect, it } from "vitest";
 import { History } from "../history.ts";
 import type { Call, Leasing, Operation, Result, Seen, SeenChange } from "../history.ts";
-import { Chronicle, LeaseGuard, checkBank, checkCopies, checkExactlyOnce, checkExpired, checkHoldings, checkSet } from "./index.ts";
-import type { Holding } from "./index.ts";
+import {
+  Chronicle,
+  LeaseGuard,
+  checkBank,
+  checkCopies,
+  checkExactlyOnce,
+  checkExpired,
+  checkFencedWrites,
+  checkGuardedWrites,
+  checkHoldings,
+  checkSet,
+} from "./index.ts";
+import type { GuardedWrite, Holding } from "./index.ts";
 
 class Story {
   readonly history = new History();
@@ -178,6 +189,7 @@ describe("the claim check", () => {
     name: "lock",
     client: `c${fence}`,
     fence,
+    shared: false,
     fromMs,
     untilMs,
   });
@@ -191,6 +203,30 @@ describe("the claim check", () => {
     expect(checkHoldings([holding(2, 0, 501), holding(3, 500, 900)])[0]).toContain("two at a time");
     expect(checkHoldings([holding(3, 0, 100), holding(2, 200, 300)])[0]).toContain("two at a time");
     expect(checkHoldings([holding(2, 0, 100), holding(2, 200, 300)])[0]).toContain("the same fence");
+  });
+
+  it("lets readers hold together, and never with another", () => {
+    const reader = (fence: number, fromMs: number, untilMs: number): Holding => ({ ...holding(fence, fromMs, untilMs), shared: true });
+    expect(checkHoldings([reader(2, 0, 500), reader(3, 100, 400)])).toEqual([]);
+    expect(checkHoldings([reader(2, 0, 500), reader(3, 100, 200), holding(4, 300, 900)])[0]).toContain("two at a time");
+  });
+
+  it("finds a write that stands there although the claim of its fence did not", () => {
+    const write = { key: "k", value: "v", place: "lock/1", fence: 2 };
+    const found = (...changes: readonly SeenChange[]): string[] => checkFencedWrites([write], new Chronicle(changes));
+    expect(found(change(2, ["lock/1", ""]), change(3, ["k", "v"]), change(4, ["lock/1", undefined]))).toEqual([]);
+    expect(found(change(2, ["lock/1", ""]), change(3, ["lock/1", undefined]))).toEqual([]);
+    expect(found(change(2, ["lock/1", ""]), change(3, ["lock/1", undefined]), change(4, ["k", "v"]))[0]).toContain("was gone");
+    const again = [change(2, ["lock/1", ""]), change(3, ["lock/1", undefined]), change(4, ["lock/1", ""]), change(5, ["k", "v"])];
+    expect(found(...again)[0]).toContain("was that of 4");
+  });
+
+  it("finds a guarded write of a claim that was superseded, by a write there or by being given out", () => {
+    const write = (fence: number, revision: number, calledMs = 0): GuardedWrite => ({ name: "lock", fence, revision, calledMs });
+    expect(checkGuardedWrites([write(2, 5), write(4, 6), write(4, 7)], [])).toEqual([]);
+    expect(checkGuardedWrites([write(2, 7), write(4, 6)], [])[0]).toContain("under fence 2 at revision 7, after 4 at 6");
+    expect(checkGuardedWrites([write(2, 7, 100)], [holding(3, 101, 102)])).toEqual([]);
+    expect(checkGuardedWrites([write(2, 7, 100)], [holding(3, 99, 102)])[0]).toContain("after c3 holding lock with fence 3");
   });
 });
 

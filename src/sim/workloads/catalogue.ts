@@ -1,5 +1,6 @@
 import { bank } from "./bank.ts";
 import { cas } from "./cas.ts";
+import { claims } from "./claims.ts";
 import { counter } from "./counter.ts";
 import { etcd } from "./etcd.ts";
 import { kubernetes } from "./kubernetes.ts";
@@ -24,6 +25,7 @@ export const workloadTypes: readonly WorkloadType[] = [
   kubernetes,
   membership,
   etcd,
+  claims,
 ];
 
 /** What `--workload` may name. */

@@ -1,7 +1,7 @@
 import { isUnumError } from "../../base/index.ts";
 import type { Prng } from "../../base/index.ts";
 import { key, op, text } from "../../api/index.ts";
-import type { CallOptions, Entry, KV, Lease, Op, UnumHandle } from "../../api/index.ts";
+import type { CallOptions, Claim, Entry, KV, Lease, Op, UnumHandle } from "../../api/index.ts";
 import type { Clock } from "../../ports/index.ts";
 import type { LeaseGuard } from "../check/index.ts";
 import type { Call, History, Operation, Read, Result, Write } from "../history.ts";
@@ -99,11 +99,11 @@ export class Client {
     return this.seen.get(name) ?? 0;
   }
 
-  /** One operation, from call to answer. `workload`: on whose behalf. */
-  async run(operation: Operation, workload = "", lease?: Lease): Promise<Call> {
+  /** One operation, from call to answer. `workload`: on whose behalf; `under`: for a put, what it hangs on. */
+  async run(operation: Operation, workload = "", under: { readonly lease?: Lease; readonly fence?: Claim } = {}): Promise<Call> {
     const call = this.history.call(this.name, operation, this.host.nowMs(), workload);
     try {
-      const result = await this.perform(operation, { timeout: this.manners.timeoutMs, ...(lease === undefined ? {} : { lease }) });
+      const result = await this.perform(operation, { timeout: this.manners.timeoutMs, ...under });
       this.history.ok(call, result, this.host.nowMs());
       this.remember(operation, result);
     } catch (error) {
@@ -123,7 +123,10 @@ export class Client {
     } else this.history.failed(call, onlyReads(call.operation) ? "not-applied" : error.outcome, `${error.code}: ${error.message}`, nowMs);
   }
 
-  protected async perform(operation: Operation, options: CallOptions & { readonly lease?: Lease }): Promise<Result> {
+  protected async perform(
+    operation: Operation,
+    options: CallOptions & { readonly lease?: Lease; readonly fence?: Claim },
+  ): Promise<Result> {
     const { kv } = this;
     switch (operation.kind) {
       case "get": {

@@ -79,14 +79,13 @@ class Leases implements Workload {
     const name = `${this.prefix}c${prng.below(this.claims)}`;
     const fence = await this.put(client, name, 0, lease, leasing);
     if (fence === undefined || !lease.held) return;
-    const holding: Holding = { name, client: client.name, fence, fromMs: client.host.nowMs(), untilMs: Number.POSITIVE_INFINITY };
+    const fromMs = client.host.nowMs();
+    const holding: Holding = { name, client: client.name, fence, shared: false, fromMs, untilMs: fromMs };
     this.holdings.push(holding);
     this.count("claimed");
-    lease.signal.addEventListener("abort", () => {
-      holding.untilMs = Math.min(holding.untilMs, client.host.nowMs());
-    });
     for (let writes = prng.between(0, 3); writes > 0 && lease.held && !client.stopped; writes--) {
       await this.stay(client, prng);
+      if (lease.held) holding.untilMs = client.host.nowMs();
       const guarded = { key: `${this.prefix}g${name}`, value: client.fresh() };
       const call = await client.run(
         { kind: "txn", compare: [{ key: name, revision: fence }], writes: [guarded], reads: [], elseReads: [] },
@@ -106,7 +105,7 @@ class Leases implements Workload {
   ): Promise<number | undefined> {
     const value = client.fresh();
     client.space.guard.attach(key, value, leasing);
-    const call = await client.run({ kind: "put", key, value, ifRevision, lease: lease.id }, leases.name, lease);
+    const call = await client.run({ kind: "put", key, value, ifRevision, lease: lease.id }, leases.name, { lease });
     return call.result?.kind === "written" ? call.result.revision : undefined;
   }
 

@@ -132,5 +132,5 @@ export class Load {
 
 /** Short, its own, and not in the order in which workloads are told of. */
 function prefixOf(workload: string): string {
-  return `${"mcxapvkbqfd"[workloadNames.indexOf(workload)]}/`;
+  return `${"mcxapvkbqfdl"[workloadNames.indexOf(workload)]}/`;
 }
