@@ -1,4 +1,5 @@
 import type { GroupId } from "../base/index.ts";
+import { DiskError } from "../ports/index.ts";
 import type { Clock, Logger } from "../ports/index.ts";
 import type { Entry } from "../raft/types.ts";
 import type { LogGroup } from "./group-log.ts";
@@ -44,9 +45,11 @@ export class Releaser {
       return;
     }
     this.running = this.run()
-      .catch((error: unknown) =>
-        this.options.logger.error("a segment of the write-ahead log could not be released", { error: String(error) }),
-      )
+      .catch((error: unknown) => {
+        // Without any room nothing can be moved either: the log says so, and tries again.
+        const level = error instanceof DiskError && error.code === "full" ? "debug" : "error";
+        this.options.logger[level]("a segment of the write-ahead log could not be released", { error: String(error) });
+      })
       .finally(() => {
         this.running = undefined;
         if (this.again) {
@@ -76,8 +79,10 @@ export class Releaser {
     }
   }
 
+  /** Also when the disk has no room for the next segment: the log itself may be what fills it. */
   private isOverLimit(): boolean {
     const { walBytes, walSegments } = this.options.wal.stats();
+    if (this.options.wal.lacksRoom) return true;
     return walBytes > this.options.settings.walBytesMax || walSegments > this.options.settings.walSegmentsMax;
   }
 

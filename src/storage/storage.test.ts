@@ -111,6 +111,38 @@ describe("a failing disk", () => {
   });
 });
 
+describe("a small disk", () => {
+  it("is not filled for good by the log itself: what an idle group pins is moved out of the way", async () => {
+    const world = new StorageWorld(2, { ...smallSettings, walSegmentsMax: 100, walBytesMax: 1_000_000 });
+    await world.open();
+    const idle = world.create(1);
+    const busy = world.create(2);
+    idle.append({ hardState: undefined, entries: makeEntries(1, 1, 3, 1) }, () => undefined);
+    idle.committed(3);
+    let last = 0;
+    const write = async (): Promise<boolean> => {
+      let isDone = false;
+      busy.append({ hardState: undefined, entries: makeEntries(2, last + 1, last + 5, 1, 900) }, () => (isDone = true));
+      last += 5;
+      busy.committed(last);
+      world.storage.flush();
+      await world.clock.pass(3_000);
+      return isDone;
+    };
+    expect(await write()).toBe(true);
+    // Room for one more segment, and never for all that the log would like to keep.
+    world.disk.capacityBytes = world.disk.usedBytes() + 32 * 1024;
+    for (let i = 0; i < 10; i++) {
+      expect(await write(), `write ${i}`).toBe(true);
+      const saved = busy.saveSnapshot({ index: last, term: 1, configuration: configuration(1) }, chunksOf(snapshotBytes(6), 300));
+      await world.clock.until(saved);
+      busy.release(last);
+    }
+    expect(world.storage.full).toBe(false);
+    expect(await world.clock.until(idle.read(1, 3, 10_000))).toHaveLength(3);
+  });
+});
+
 describe("closing", () => {
   it("ends though entries wait for room on a full disk and a segment is being emptied", async () => {
     const world = new StorageWorld(2, { ...smallSettings, walSegmentsMax: 1 });

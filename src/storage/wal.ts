@@ -115,9 +115,14 @@ export class Wal {
   /** True early enough that what is queued and in flight still fits. */
   get full(): boolean {
     if (this.retrying) return true;
-    if (!this.spare.isFull || this.spare.isReady) return false;
+    if (!this.lacksRoom) return false;
     const { capacity } = this.current.prepared;
     return this.roomForEntries() - this.queued < Math.min(capacity / 4, 8 * 1024 * 1024);
+  }
+
+  /** There is no segment to go on in after this one, for want of room. */
+  get lacksRoom(): boolean {
+    return this.spare.isFull && !this.spare.isReady;
   }
 
   stats(): StorageStats {
