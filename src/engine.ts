@@ -7,7 +7,7 @@ import type { OptionValues } from "./base/index.ts";
 import { NodeChecksum, NodeClock, NodeDigests, NodeDisk, NodeNames, NodeRandom, NodeScope, NodeStreams } from "./platform/node/index.ts";
 import type { EtcdGateway, EtcdGatewayOptions } from "./gateway/etcd/index.ts";
 import { StreamError, formatAddress, parseAddress } from "./ports/index.ts";
-import type { Address, Logger, Platform } from "./ports/index.ts";
+import type { Address, Logger, Platform, StreamSecurity } from "./ports/index.ts";
 import { UnumNode, isDnsSeed, isLoopback } from "./runtime/index.ts";
 import type { NodeOptions } from "./runtime/index.ts";
 import { version } from "./version.ts";
@@ -30,6 +30,8 @@ export interface Engine {
 export interface EngineExtras {
   /** In the place of the option `etcd`. Who gives it has seen to what may be listened on. */
   readonly etcd?: EtcdGatewayOptions | undefined;
+  /** TLS between nodes. */
+  readonly peers?: StreamSecurity | undefined;
   /** How long without a leader before an election. */
   readonly electionMs?: number | undefined;
 }
@@ -67,7 +69,7 @@ export async function openEngine(
     clock,
     random,
     disk,
-    streams: new NodeStreams(),
+    streams: new NodeStreams({ secure: extras.peers }),
     names: new NodeNames(),
     checksum: new NodeChecksum(),
     logger,

@@ -1,5 +1,17 @@
 import type { OptionInput } from "../base/index.ts";
-import type { Address, Clock, Files, HttpSecurity, Input, Logger, Output, Processes, Random, Streams } from "../ports/index.ts";
+import type {
+  Address,
+  Clock,
+  Files,
+  HttpSecurity,
+  Input,
+  Logger,
+  Output,
+  Processes,
+  Random,
+  StreamSecurity,
+  Streams,
+} from "../ports/index.ts";
 import type { Client } from "./client.ts";
 
 /** Everything a command touches. `main.ts` builds the real one; tests build their own. */
@@ -32,7 +44,11 @@ export interface EtcdServer {
   /** At least one. */
   readonly doors: readonly { readonly listen: Address; readonly secure: HttpSecurity | undefined; readonly probesOnly: boolean }[];
   readonly electionMs: number;
+  /** TLS between nodes. */
+  readonly peers: StreamSecurity | undefined;
   readonly settings: {
+    /** How the member list writes where nodes listen. */
+    readonly peerScheme: "http" | "https";
     readonly clientUrls: readonly string[];
     readonly txnOperationsMax: number;
     readonly messageBytesMax: number;

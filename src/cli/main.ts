@@ -57,9 +57,9 @@ async function startNode({ etcdServer, ...options }: StartRequest): Promise<Runn
   };
 }
 
-function extrasOf({ doors, electionMs, settings }: EtcdServer): EngineExtras {
+function extrasOf({ doors, electionMs, peers, settings }: EtcdServer): EngineExtras {
   const [first, ...more] = doors;
-  return { electionMs, etcd: first === undefined ? undefined : { ...first, more, settings } };
+  return { electionMs, peers, etcd: first === undefined ? undefined : { ...first, more, settings } };
 }
 
 const offline: Offline = {

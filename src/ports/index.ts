@@ -11,7 +11,7 @@ export type { Names } from "./names.ts";
 export type { Random } from "./random.ts";
 export type { Scope, Surroundings } from "./scope.ts";
 export { StreamError, formatAddress, parseAddress } from "./stream.ts";
-export type { Address, Listener, Stream, StreamErrorCode, StreamHandlers, StreamPurpose, Streams } from "./stream.ts";
+export type { Address, Listener, Stream, StreamErrorCode, StreamHandlers, StreamPurpose, StreamSecurity, Streams } from "./stream.ts";
 import type { Probe } from "../base/index.ts";
 import type { Checksum } from "./checksum.ts";
 import type { Clock } from "./clock.ts";

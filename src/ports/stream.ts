@@ -15,6 +15,18 @@ export interface Streams {
 /** What a connection carries. The platform may tune sockets by it; the simulator chooses its faults by it. */
 export type StreamPurpose = "control" | "entries" | "bulk" | "client";
 
+/** TLS between nodes: each shows its certificate to the other. PEM texts. */
+export interface StreamSecurity {
+  readonly certificate: string;
+  readonly key: string;
+  /** Who signs the certificates of nodes. Undefined: those that the platform trusts. */
+  readonly authority: string | undefined;
+  /** Who dials must show a certificate that `authority` signed. */
+  readonly dialerRequired: boolean;
+  /** False: whoever is reached is believed, as when nodes sign their certificates themselves: it keeps out who listens, not who acts. */
+  readonly verified: boolean;
+}
+
 export interface Address {
   readonly host: string;
   readonly port: number;

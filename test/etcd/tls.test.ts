@@ -6,7 +6,7 @@ import { connect } from "node:tls";
 import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { selfSigned } from "../../src/platform/node/self-signed.ts";
-import { EtcdServer, programs } from "../support/etcd-server.ts";
+import { EtcdServer, programs, startServers } from "../support/etcd-server.ts";
 import { GrpcClient } from "../support/grpc.ts";
 import { freePort } from "../support/ports.ts";
 
@@ -146,6 +146,25 @@ for (const [name, program] of Object.entries(programs)) {
       }
     });
 
+    it("outlive what is no HTTP/2, and a client that breaks off", async () => {
+      const made = await start(program ?? [], `${name}-odd`, ["--cert-file=server.crt", "--key-file=server.key"]);
+      try {
+        for (const bytes of ["GET / HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\x09\xff\x80\0\0\0"]) {
+          await new Promise<void>((resolve) => {
+            const socket = connect({ host: "127.0.0.1", port: made.port, ALPNProtocols: ["h2"], ca: server.certificate }, () =>
+              socket.write(bytes, "latin1"),
+            );
+            socket.on("error", () => undefined);
+            socket.on("close", () => resolve());
+            socket.resume();
+          });
+        }
+        expect((await post(made.port, "/version", undefined, server.certificate)).status).toBe(200);
+      } finally {
+        await made.server.stop("SIGKILL");
+      }
+    });
+
     it("need no files with --auto-tls", async () => {
       const made = await start(program ?? [], `${name}-auto`, ["--auto-tls"]);
       const client = new GrpcClient([`127.0.0.1:${made.port}`], credentials.createSsl(null, null, null, { rejectUnauthorized: false }));
@@ -155,6 +174,51 @@ for (const [name, program] of Object.entries(programs)) {
       } finally {
         client.close();
         await made.server.stop("SIGKILL");
+      }
+    });
+  });
+}
+
+for (const [name, program] of Object.entries(programs)) {
+  describe.skipIf(program === undefined)(`https peer URLs: ${name}`, () => {
+    const put = async (endpoints: readonly string[]): Promise<string> => {
+      const client = new GrpcClient(endpoints);
+      try {
+        return (await client.call("etcdserverpb.KV", "Put", { key: Buffer.from("k"), value: Buffer.from("v") })).header.revision;
+      } finally {
+        client.close();
+      }
+    };
+
+    it("join members that show certificates, tell nobody else anything, and survive a member's death", async () => {
+      const file = (at: string): string => join(folder, at);
+      const files = [
+        `--peer-cert-file=${file("server.crt")}`,
+        `--peer-key-file=${file("server.key")}`,
+        `--peer-trusted-ca-file=${file("ca.crt")}`,
+      ];
+      const cluster = await startServers(program ?? [], 3, [...files, "--peer-client-cert-auth"], "https");
+      try {
+        expect(await put(cluster.endpoints)).toBe("2");
+        const port = Number(cluster.peers[0]?.split(":")[1]);
+        expect(await agreed(port, ["http/1.1"], server.certificate)).toBe("refused");
+        expect(await agreed(port, ["http/1.1"], server.certificate, stranger)).toBe("refused");
+        await cluster.servers[0]?.stop("SIGKILL");
+        expect(await put(cluster.endpoints.slice(1))).toBe("3");
+        cluster.servers[0]?.start();
+        await cluster.servers[0]?.ready();
+        expect(await put(cluster.endpoints.slice(0, 1))).toBe("4");
+      } finally {
+        await cluster.close();
+      }
+    });
+
+    it("need no files with --peer-auto-tls", async () => {
+      const cluster = await startServers(program ?? [], 3, ["--peer-auto-tls"], "https");
+      try {
+        expect(await put(cluster.endpoints)).toBe("2");
+      } finally {
+        await cluster.close();
       }
     });
   });

@@ -71,13 +71,19 @@ export async function startServers(
   program: readonly string[],
   count: number,
   more: readonly string[] = [],
-): Promise<{ readonly servers: readonly EtcdServer[]; readonly endpoints: readonly string[]; close(): Promise<void> }> {
+  peerScheme: "http" | "https" = "http",
+): Promise<{
+  readonly servers: readonly EtcdServer[];
+  readonly endpoints: readonly string[];
+  readonly peers: readonly string[];
+  close(): Promise<void>;
+}> {
   const folder = mkdtempSync(join(tmpdir(), "unum-dropin-"));
   const ports: { readonly client: string; readonly peer: string }[] = [];
   for (let i = 0; i < count; i++) ports.push({ client: `127.0.0.1:${await freePort()}`, peer: `127.0.0.1:${await freePort()}` });
-  const cluster = ports.map(({ peer }, at) => `m${at + 1}=http://${peer}`).join(",");
+  const cluster = ports.map(({ peer }, at) => `m${at + 1}=${peerScheme}://${peer}`).join(",");
   const servers = ports.map(({ client, peer }, at) => {
-    const peers = [`--listen-peer-urls=http://${peer}`, `--initial-advertise-peer-urls=http://${peer}`];
+    const peers = [`--listen-peer-urls=${peerScheme}://${peer}`, `--initial-advertise-peer-urls=${peerScheme}://${peer}`];
     const clients = ["--listen-client-urls", `http://${client}`, "--advertise-client-urls", `http://${client}`];
     const form = ["--initial-cluster", cluster, "--initial-cluster-state=new", "--initial-cluster-token", "drop-in"];
     return new EtcdServer([...program, "--name", `m${at + 1}`, ...peers, ...clients, ...form, ...more], folder, client);
@@ -93,5 +99,5 @@ export async function startServers(
     await close();
     throw error;
   }
-  return { servers, endpoints: ports.map(({ client }) => client), close };
+  return { servers, endpoints: ports.map(({ client }) => client), peers: ports.map(({ peer }) => peer), close };
 }

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { utf8Decode } from "../../base/index.ts";
-import type { HttpSecurity, Logger } from "../../ports/index.ts";
+import type { HttpSecurity, Logger, StreamSecurity } from "../../ports/index.ts";
 import type { Registry } from "../command.ts";
 import type { CliContext, EtcdServer, RunningNode } from "../context.ts";
 import { Failure, Mistake } from "../failure.ts";
@@ -51,9 +51,10 @@ async function run(context: CliContext, input: EtcdInput, plan: EtcdPlan): Promi
     );
   }
   const secure = plan.tls === undefined ? undefined : await securityOf(context, plan.tls);
+  const peers = plan.peerTls === undefined ? undefined : await peerSecurityOf(context, plan.peerTls);
   const stop = stopRequest(context, false);
   try {
-    const node = await context.start({ ...plan.node, logger, etcdServer: serverOf(plan, secure) });
+    const node = await context.start({ ...plan.node, logger, etcdServer: serverOf(plan, secure, peers) });
     logger.info("started", {
       etcd: await context.etcdVersion(),
       unum: context.version,
@@ -68,10 +69,11 @@ async function run(context: CliContext, input: EtcdInput, plan: EtcdPlan): Promi
   }
 }
 
-function serverOf(plan: EtcdPlan, secure: HttpSecurity | undefined): EtcdServer {
+function serverOf(plan: EtcdPlan, secure: HttpSecurity | undefined, peers: StreamSecurity | undefined): EtcdServer {
   const doors = plan.ports.map(({ listen, probesOnly, secure: wanted }) => ({ listen, probesOnly, secure: wanted ? secure : undefined }));
   const { clientUrls, compaction, electionMs, messageBytesMax, progressEveryMs, txnOperationsMax } = plan;
-  return { doors, electionMs, settings: { clientUrls, compaction, messageBytesMax, progressEveryMs, txnOperationsMax } };
+  const peerScheme = peers === undefined ? "http" : "https";
+  return { doors, electionMs, peers, settings: { peerScheme, clientUrls, compaction, messageBytesMax, progressEveryMs, txnOperationsMax } };
 }
 
 function sayWhatIsIgnored(logger: Logger, input: EtcdInput): void {
@@ -95,15 +97,25 @@ function sayWhenReady(context: CliContext, node: RunningNode, logger: Logger): v
 }
 
 async function securityOf(context: CliContext, tls: PlannedTls): Promise<HttpSecurity> {
-  const { authority, clientRequired, files, versionMax, versionMin } = tls;
-  const read = async (path: string): Promise<string> => {
-    const bytes = await context.files.read(path);
-    if (bytes === undefined) throw new Failure("NOT_FOUND", `there is no file ${path}`);
-    return utf8Decode(bytes);
-  };
-  const own =
-    files === undefined
-      ? await context.selfSigned(tls.hosts, tls.validYears)
-      : { certificate: await read(files.certificate), key: await read(files.key) };
-  return { ...own, clientAuthority: authority === undefined ? undefined : await read(authority), clientRequired, versionMin, versionMax };
+  const { authority, clientRequired, versionMax, versionMin } = tls;
+  const own = await identityOf(context, tls);
+  return { ...own, clientAuthority: await readText(context, authority), clientRequired, versionMin, versionMax };
+}
+
+async function peerSecurityOf(context: CliContext, tls: PlannedTls): Promise<StreamSecurity> {
+  const { authority, clientRequired, files } = tls;
+  const own = await identityOf(context, tls);
+  return { ...own, authority: await readText(context, authority), dialerRequired: clientRequired, verified: files !== undefined };
+}
+
+async function identityOf(context: CliContext, { files, hosts, validYears }: PlannedTls): Promise<{ certificate: string; key: string }> {
+  if (files === undefined) return context.selfSigned(hosts, validYears);
+  return { certificate: (await readText(context, files.certificate)) ?? "", key: (await readText(context, files.key)) ?? "" };
+}
+
+async function readText(context: CliContext, path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  const bytes = await context.files.read(path);
+  if (bytes === undefined) throw new Failure("NOT_FOUND", `there is no file ${path}`);
+  return utf8Decode(bytes);
 }

@@ -77,7 +77,8 @@ describe("a command line of etcd", () => {
   it("is refused by the flag's name where Unum cannot do what it asks", async () => {
     const refusals: readonly (readonly [string, string])[] = [
       ["--wal-dir /x", "--wal-dir is not supported"],
-      ["--peer-auto-tls", "--peer-auto-tls is not supported"],
+      ["--peer-crl-file x", "--peer-crl-file is not supported"],
+      ["--listen-peer-urls https://127.0.0.1:1 --initial-advertise-peer-urls https://127.0.0.1:1", "--peer-cert-file and --peer-key-file"],
       ["--experimental-memory-mlock", "--experimental-memory-mlock is not supported"],
       ["--initial-cluster default=https://localhost:2380", "--initial-cluster names"],
       ["--auth-token jwt,pub-key=x", "--auth-token takes simple"],
@@ -93,7 +94,10 @@ describe("a command line of etcd", () => {
       ["--initial-cluster a=http://10.0.0.1:2380", '--initial-cluster does not name this member, "default"'],
       [`${three} --initial-advertise-peer-urls http://10.0.0.9:2380`, "--initial-cluster has b=http://10.0.0.2:2380"],
       ["--initial-cluster-state existing", "--initial-cluster-state existing needs the other members"],
-      ["--client-cert-auth", "--trusted-ca-file is needed"],
+      [
+        "--client-cert-auth --auto-tls --listen-client-urls https://127.0.0.1:1 --advertise-client-urls https://x:1",
+        "--trusted-ca-file is needed",
+      ],
       ["--quota-backend-bytes lots", "--quota-backend-bytes takes a number"],
       ["--auto-compaction-retention soon", "--auto-compaction-retention takes hours"],
       ["--log-level loud", "--log-level takes"],
@@ -115,7 +119,17 @@ describe("a command line of etcd", () => {
     const tls = "--cert-file=/pki/server.crt --key-file=/pki/server.key --client-cert-auth=true --trusted-ca-file=/pki/ca.crt";
     const urls = "--listen-client-urls=https://127.0.0.1:2379,https://10.0.0.1:2379 --advertise-client-urls=https://10.0.0.1:2379";
     const more = "--listen-metrics-urls=http://127.0.0.1:2381 --experimental-watch-progress-notify-interval=5s --snapshot-count=10000";
-    const made = await plan(`--name=cp ${tls} ${urls} ${more}`);
+    const peers =
+      "--listen-peer-urls=https://10.0.0.1:2380 --initial-advertise-peer-urls=https://10.0.0.1:2380 --initial-cluster=cp=https://10.0.0.1:2380";
+    const peerTls =
+      "--peer-cert-file=/pki/peer.crt --peer-key-file=/pki/peer.key --peer-client-cert-auth=true --peer-trusted-ca-file=/pki/ca.crt";
+    const made = await plan(`--name=cp ${tls} ${urls} ${more} ${peers} ${peerTls} --experimental-initial-corrupt-check=true`);
+    expect(made.peerTls).toMatchObject({
+      files: { certificate: "/pki/peer.crt", key: "/pki/peer.key" },
+      clientRequired: true,
+      authority: "/pki/ca.crt",
+    });
+    expect(made.node).toMatchObject({ listen: "10.0.0.1:2380", advertise: "10.0.0.1:2380", seeds: undefined });
     expect(made.ports.map(({ probesOnly, secure }) => [secure, probesOnly])).toEqual([
       [true, false],
       [true, false],
@@ -167,7 +181,7 @@ describe("the configuration file", () => {
       ["nmae: x", "nmae is not known"],
       ["name: a\n  b: c", "line 2: indented without a reason"],
       ["name: {a: b}", "line 1"],
-      ["peer-transport-security:\n  cert-file: x", "peer-transport-security.cert-file in c.yml is not supported"],
+      ["peer-transport-security:\n  crl-file: x", "peer-transport-security.crl-file in c.yml is not supported"],
       ["name: a\nname: b", "line 2: name stands there twice"],
     ] as const) {
       const world = new FakeWorld();

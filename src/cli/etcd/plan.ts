@@ -30,6 +30,8 @@ export interface EtcdPlan {
   readonly progressEveryMs: number;
   readonly compaction: Compaction | undefined;
   readonly tls: PlannedTls | undefined;
+  /** Between nodes. */
+  readonly peerTls: PlannedTls | undefined;
   readonly log: PlannedLog;
 }
 
@@ -69,7 +71,12 @@ export function planOf(input: EtcdInput): EtcdPlan {
     messageBytesMax: boundedOf(input, "max-request-bytes", 1, 1_572_864) + limits.etcdMessageBytesMax - 1_572_864,
     progressEveryMs: Math.max(1, input.durationMs("watch-progress-notify-interval")),
     compaction: compactionOf(input),
-    tls: tlsOf(input, ports),
+    tls: ports.some(({ secure }) => secure)
+      ? tlsOf(input, "", [...ports.map(({ listen }) => listen.host), ...hostsOf(input, "advertise-client-urls")])
+      : undefined,
+    peerTls: peersAreSecure(input)
+      ? tlsOf(input, "peer-", [...hostsOf(input, "listen-peer-urls"), ...hostsOf(input, "initial-advertise-peer-urls")])
+      : undefined,
     log: logOf(input),
   };
 }
@@ -114,8 +121,17 @@ function portsOf(input: EtcdInput, name: EtcdFlagName, probesOnly: boolean): Pla
 
 function peerUrl(input: EtcdInput, name: EtcdFlagName, text: string): Url {
   const url = urlOf(input, name, text);
-  if (url.secure) throw wrong(input, name, `names "${text}": ${etcdFlags["peer-cert-file"].meaning}`);
+  if (url.secure !== peersAreSecure(input)) throw wrong(input, name, `names "${text}": peer URLs are all http or all https`);
   return url;
+}
+
+/** What --listen-peer-urls says holds for all members. */
+function peersAreSecure(input: EtcdInput): boolean {
+  return input.text("listen-peer-urls").startsWith("https:");
+}
+
+function hostsOf(input: EtcdInput, name: EtcdFlagName): string[] {
+  return input.list(name).map((url) => urlOf(input, name, url).address.host);
 }
 
 function onlyUrl(input: EtcdInput, name: EtcdFlagName): string {
@@ -214,33 +230,29 @@ function compactionOf(input: EtcdInput): Compaction | undefined {
 
 const tlsVersions: Readonly<Record<string, "TLSv1.2" | "TLSv1.3">> = { "TLS1.2": "TLSv1.2", "TLS1.3": "TLSv1.3" };
 
-function tlsOf(input: EtcdInput, ports: readonly PlannedPort[]): PlannedTls | undefined {
-  const certificate = input.text("cert-file");
-  const key = input.text("key-file");
-  const wanted = ports.some(({ secure }) => secure);
+/** For clients, or with "peer-" between members. */
+function tlsOf(input: EtcdInput, prefix: "" | "peer-", hosts: readonly string[]): PlannedTls {
+  const [certFlag, keyFlag, authorityFlag] = [`${prefix}cert-file`, `${prefix}key-file`, `${prefix}trusted-ca-file`] as const;
+  const [certificate, key] = [input.text(certFlag), input.text(keyFlag)];
   const versionMin = tlsVersions[input.text("tls-min-version")];
   const versionMax = tlsVersions[input.text("tls-max-version") === "" ? "TLS1.3" : input.text("tls-max-version")];
   if (versionMin === undefined) throw wrong(input, "tls-min-version", "takes TLS1.2 or TLS1.3");
   if (versionMax === undefined || versionMax < versionMin)
     throw wrong(input, "tls-max-version", "takes TLS1.2 or TLS1.3, not less than --tls-min-version");
   if ((certificate === "") !== (key === ""))
-    throw wrong(input, certificate === "" ? "cert-file" : "key-file", "is needed with the other of the two");
-  const authority = input.text("trusted-ca-file") === "" ? undefined : input.text("trusted-ca-file");
+    throw wrong(input, certificate === "" ? certFlag : keyFlag, "is needed with the other of the two");
+  if (certificate === "" && !input.isOn(`${prefix}auto-tls`))
+    throw wrong(input, certFlag, `and --${keyFlag}, or --${prefix}auto-tls, are needed for https URLs`);
+  const authority = input.text(authorityFlag) === "" ? undefined : input.text(authorityFlag);
   // Go's server has asked for certificates since either was given.
-  const clientRequired = input.isOn("client-cert-auth") || authority !== undefined;
-  if (clientRequired && authority === undefined) throw wrong(input, "trusted-ca-file", "is needed with --client-cert-auth");
-  if (!wanted) return undefined;
-  if (certificate === "" && !input.isOn("auto-tls"))
-    throw wrong(input, "cert-file", "and --key-file, or --auto-tls, are needed for https client URLs");
-  const years = boundedOf(input, "self-signed-cert-validity", 1, 100);
-  const hosts = [
-    ...ports.map(({ listen }) => listen.host),
-    ...input.list("advertise-client-urls").map((url) => urlOf(input, "advertise-client-urls", url).address.host),
-  ];
+  const clientRequired = input.isOn(`${prefix}client-cert-auth`) || authority !== undefined;
+  if (clientRequired && authority === undefined) throw wrong(input, authorityFlag, `is needed with --${prefix}client-cert-auth`);
+  const validYears = boundedOf(input, "self-signed-cert-validity", 1, 100);
+  const files = certificate === "" ? undefined : { certificate, key };
   return {
-    files: certificate === "" ? undefined : { certificate, key },
+    files,
     hosts: [...new Set(["localhost", "127.0.0.1", ...hosts])],
-    validYears: years,
+    validYears,
     authority,
     clientRequired,
     versionMin,

@@ -49,6 +49,8 @@ export interface EtcdSettings {
   readonly messageBytesMax?: number | undefined;
   readonly progressEveryMs?: number | undefined;
   readonly compaction?: CompactionTerms | undefined;
+  /** How the member list writes where nodes listen. Default "http". */
+  readonly peerScheme?: "http" | "https" | undefined;
 }
 
 /** What a root gives. The handle is the gateway's own: `close` closes it. */
@@ -213,6 +215,7 @@ class Gateway implements EtcdGateway {
       digests: ports.digests,
       logger: ports.logger,
       access: openAccess,
+      peerScheme: this.settings.peerScheme ?? "http",
       txnOperationsMax: Math.min(this.settings.txnOperationsMax ?? limits.transactionOperationsMax, limits.transactionOperationsMax),
       progressEveryMs: this.settings.progressEveryMs ?? progressEveryMs,
       header: (revision) => ({ ...place, revision: BigInt(revision), raftTerm: BigInt(kv.leader.term) }),

@@ -20,6 +20,8 @@ export interface Ground {
   readonly digests: Digests;
   readonly logger: Logger;
   readonly access: Access;
+  /** Of the URLs under which nodes are listed. */
+  readonly peerScheme: "http" | "https";
   /** Operations in a transaction. */
   readonly txnOperationsMax: number;
   /** How often a quiet watch that asked for it is told how far it is. */

@@ -91,6 +91,7 @@ class NodeHttpListener implements HttpListener {
           minVersion: secure.versionMin,
           maxVersion: secure.versionMax,
           rejectUnauthorized: secure.clientRequired === true,
+          handshakeTimeout: silenceMs,
           ALPNProtocols: ["h2", "http/1.1"],
         },
         onSocket,
@@ -142,19 +143,12 @@ class NodeHttpListener implements HttpListener {
     socket.on("close", () => this.sockets.delete(socket));
     socket.on("error", () => undefined);
     const { alpnProtocol } = socket as TLSSocket;
-    if (alpnProtocol === "h2") {
-      this.serveHttp2(socket);
-      return;
-    }
-    if (alpnProtocol === "http/1.1") {
-      this.serveHttp1(socket);
-      return;
-    }
-    this.sniff(socket);
+    if (alpnProtocol === "http/1.1") this.serveHttp1(socket);
+    else this.sniff(socket, alpnProtocol === "h2");
   }
 
-  /** The first bytes decide. They go back into the socket, where whoever takes it over finds them. */
-  private sniff(socket: Socket): void {
+  /** The first bytes decide, or must be what was agreed on. They go back into the socket, where whoever takes it over finds them. */
+  private sniff(socket: Socket, agreed: boolean): void {
     const timer = setTimeout(() => socket.destroy(), silenceMs);
     const chunks: Buffer[] = [];
     let length = 0;
@@ -170,6 +164,7 @@ class NodeHttpListener implements HttpListener {
       socket.pause();
       socket.unshift(seen);
       if (maybe) this.serveHttp2(socket);
+      else if (agreed) socket.destroy();
       else {
         this.serveHttp1(socket);
         socket.resume();

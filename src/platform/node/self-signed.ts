@@ -7,11 +7,13 @@ import { isIP } from "node:net";
  */
 export function selfSigned(hosts: readonly string[], years: number, nowMs: number): { readonly certificate: string; readonly key: string } {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
-  const name = sequence(node(tags.set, sequence(oid("2.5.4.10"), node(tags.utf8, Buffer.from("unum")))));
-  // The clocks of clients may be behind.
-  const validity = sequence(time(nowMs - 3_600_000), time(nowMs + years * 365 * 86_400_000));
   const serial = randomBytes(16);
   serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40;
+  const part = (id: string, text: string): Buffer => node(tags.set, sequence(oid(id), node(tags.utf8, Buffer.from(text))));
+  // Organization, and a unit that nobody else has: among authorities of one name the wrong one may be tried, and no other.
+  const name = sequence(part("2.5.4.10", "unum"), part("2.5.4.11", serial.toString("hex")));
+  // The clocks of clients may be behind.
+  const validity = sequence(time(nowMs - 3_600_000), time(nowMs + years * 365 * 86_400_000));
   const body = sequence(
     explicit(0, integer(Buffer.from([2]))),
     integer(serial),

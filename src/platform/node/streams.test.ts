@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import type { Stream, StreamError } from "../../ports/index.ts";
+import { selfSigned } from "./self-signed.ts";
 import { NodeStreams } from "./streams.ts";
 
 async function until(done: () => boolean): Promise<void> {
@@ -33,6 +34,45 @@ describe("NodeStreams", () => {
     await until(() => dropped === 2);
     expect(accepted.length).toBe(2);
     for (const stream of [...clients, ...accepted]) stream.destroy();
+    await listener.close();
+  });
+
+  it("over TLS carries bytes, refuses who shows no certificate, and a stream that is destroyed throws nothing", async () => {
+    const own = selfSigned(["127.0.0.1"], 1, Date.now());
+    const secure = { ...own, authority: own.certificate, dialerRequired: true, verified: true };
+    const streams = new NodeStreams({ secure });
+    let heard = "";
+    let ended = 0;
+    const listener = await streams.listen({ host: "127.0.0.1", port: 0 }, (stream) => {
+      stream.handle({
+        ...silent,
+        onData: (bytes) => {
+          heard += Buffer.from(bytes).toString();
+          stream.write(Buffer.from("back"));
+        },
+        onClose: () => ended++,
+      });
+    });
+    const options = { timeoutMs: 5_000, purpose: "control" } as const;
+    const stream = await streams.dial(listener.address, options);
+    let answer = "";
+    stream.handle({ ...silent, onData: (bytes) => (answer += Buffer.from(bytes).toString()) });
+    stream.write(Buffer.from("there"));
+    await until(() => answer === "back");
+    expect(heard).toBe("there");
+
+    const other = selfSigned(["127.0.0.1"], 1, Date.now());
+    const strangers = new NodeStreams({ secure: { ...other, authority: own.certificate, dialerRequired: false, verified: true } });
+    let refused = false;
+    const strange = await strangers.dial(listener.address, options);
+    strange.handle({ ...silent, onClose: () => (refused = true) });
+    await until(() => refused);
+    const careful = new NodeStreams({ secure: { ...own, authority: other.certificate, dialerRequired: false, verified: true } });
+    await expect(careful.dial(listener.address, options)).rejects.toMatchObject({ name: "StreamError" });
+
+    expect(ended, "strangers were never accepted").toBe(0);
+    stream.destroy();
+    await until(() => ended === 1);
     await listener.close();
   });
 

@@ -1,7 +1,8 @@
 import { connect, createServer } from "node:net";
 import type { NetConnectOpts, Server, Socket } from "node:net";
+import { TLSSocket, connect as connectTls, createServer as createTls } from "node:tls";
 import { StreamError, formatAddress } from "../../ports/index.ts";
-import type { Address, Listener, Stream, StreamHandlers, StreamPurpose, Streams } from "../../ports/index.ts";
+import type { Address, Listener, Stream, StreamHandlers, StreamPurpose, StreamSecurity, Streams } from "../../ports/index.ts";
 import { streamError } from "./stream-errors.ts";
 
 export interface NodeStreamsOptions {
@@ -11,6 +12,8 @@ export interface NodeStreamsOptions {
   readonly lingerMs?: number;
   /** Told when the operating system could not accept a connection (no file descriptors, say); the listener goes on. */
   readonly onAcceptError?: (error: Error) => void;
+  /** Default: clear text. */
+  readonly secure?: StreamSecurity | undefined;
 }
 
 /** A dead peer of an idle connection is noticed after this and the system's probes. */
@@ -18,7 +21,10 @@ const keepAliveMs = 15_000;
 /** `onDrain` follows a write that left so much or more; the same with every version of Node. */
 const markBytes = 16 * 1024;
 
-/** TCP. */
+/** A connection that has not agreed on TLS by then is dropped. */
+const handshakeMs = 10_000;
+
+/** TCP, and TLS over it. */
 export class NodeStreams implements Streams {
   private readonly options: Required<NodeStreamsOptions>;
 
@@ -27,17 +33,13 @@ export class NodeStreams implements Streams {
       maxConnections: options.maxConnections ?? 4096,
       lingerMs: options.lingerMs ?? 5000,
       onAcceptError: options.onAcceptError ?? (() => undefined),
+      secure: options.secure,
     };
   }
 
   listen(address: Address, accept: (stream: Stream) => void): Promise<Listener> {
     return new Promise((resolve, reject) => {
-      const server = createServer(
-        { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, highWaterMark: markBytes },
-        (socket) => {
-          accept(new NodeStream(socket, this.options.lingerMs));
-        },
-      );
+      const server = this.server((socket) => accept(new NodeStream(socket, this.options.lingerMs)));
       server.maxConnections = this.options.maxConnections;
       server.once("error", (error) => reject(streamError(error, "unreachable")));
       server.listen({ host: address.host, port: address.port }, () => {
@@ -46,6 +48,17 @@ export class NodeStreams implements Streams {
         resolve(new NodeListener(server, address.host));
       });
     });
+  }
+
+  private server(accept: (socket: Socket) => void): Server {
+    const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, highWaterMark: markBytes };
+    const { secure } = this.options;
+    if (secure === undefined) return createServer(socketOptions, accept);
+    const { authority: ca, certificate: cert, dialerRequired, key } = secure;
+    const tls = { cert, key, ca, requestCert: dialerRequired, rejectUnauthorized: dialerRequired, handshakeTimeout: handshakeMs };
+    const server = createTls({ ...socketOptions, ...tls }, accept);
+    server.on("tlsClientError", () => undefined);
+    return server;
   }
 
   dial(address: Address, options: { readonly timeoutMs: number; readonly purpose: StreamPurpose }): Promise<Stream> {
@@ -59,7 +72,8 @@ export class NodeStreams implements Streams {
         keepAliveInitialDelay: keepAliveMs,
         highWaterMark: markBytes,
       };
-      const socket = connect(target);
+      const { secure } = this.options;
+      const socket = secure === undefined ? connect(target) : connectSecurely(target, secure);
       const onError = (error: Error): void => {
         clearTimeout(timer);
         reject(streamError(error, "unreachable"));
@@ -69,13 +83,19 @@ export class NodeStreams implements Streams {
         reject(new StreamError("timeout", `${formatAddress(address)} did not answer within ${options.timeoutMs} ms`));
       }, options.timeoutMs);
       socket.once("error", onError);
-      socket.once("connect", () => {
+      socket.once(secure === undefined ? "connect" : "secureConnect", () => {
         clearTimeout(timer);
         socket.removeListener("error", onError);
         resolve(new NodeStream(socket, this.options.lingerMs));
       });
     });
   }
+}
+
+function connectSecurely(target: NetConnectOpts, { authority: ca, certificate: cert, key, verified }: StreamSecurity): Socket {
+  const socket = connectTls({ ...target, ca, cert, key, rejectUnauthorized: verified });
+  // Options of the connection that the secure one does not pass on.
+  return socket.setNoDelay(true).setKeepAlive(true, keepAliveMs);
 }
 
 class NodeListener implements Listener {
@@ -174,7 +194,9 @@ export class NodeStream implements Stream {
     this.destroyed = true;
     this.open = false;
     this.failure ??= new StreamError("closed", "destroyed on this side");
-    this.socket.resetAndDestroy();
+    // Under TLS the system's connection is out of reach; there a stream that is cut lacks its end.
+    if (this.socket instanceof TLSSocket) this.socket.destroy();
+    else this.socket.resetAndDestroy();
   }
 
   private tellClose(): void {

@@ -16,6 +16,7 @@ type MemberInit = MessageInitShape<typeof MemberSchema>;
 export function clusterService(ground: Ground): readonly Method[] {
   const { handle, access, logger } = ground;
   const records = new MemberRecords(handle.keyspace(recordsKeyspace));
+  const peerUrlOf = (member: MemberStatus): string => `${ground.peerScheme}://${member.address}`;
 
   /** Without a quorum what only the records know is missing, and members are still listed. */
   async function orNothing<T>(read: Promise<ReadonlyMap<string, T>>): Promise<ReadonlyMap<string, T>> {
@@ -34,7 +35,7 @@ export function clusterService(ground: Ground): readonly Method[] {
       orNothing(records.announced()),
     ]);
     const present = members.filter((member) => member.state !== "removed");
-    const all: MemberInit[] = present.map((member) => memberOf(member, told.get(member.node)?.clientUrls ?? []));
+    const all: MemberInit[] = present.map((member) => memberOf(member, peerUrlOf(member), told.get(member.node)?.clientUrls ?? []));
     const addresses = new Set(present.map(peerUrlOf));
     for (const [id, { peerUrls, learner }] of announced) {
       // Who was announced and has joined is a member like any other.
@@ -99,15 +100,11 @@ async function removeNode(ground: Ground, id: string, options: CallOptions): Pro
   }
 }
 
-function peerUrlOf(member: MemberStatus): string {
-  return `http://${member.address}`;
-}
-
-function memberOf(member: MemberStatus, clientUrls: readonly string[]): MemberInit {
+function memberOf(member: MemberStatus, peerUrl: string, clientUrls: readonly string[]): MemberInit {
   return {
     ID: idOf(member.node),
     name: member.name,
-    peerURLs: [peerUrlOf(member)],
+    peerURLs: [peerUrl],
     clientURLs: [...clientUrls],
     isLearner: member.role === "learner",
   };
