@@ -1,7 +1,11 @@
 import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
-import { programs, startServers } from "../support/etcd-server.ts";
+import { EtcdServer, programs, startServers } from "../support/etcd-server.ts";
 import { etcdctl, etcdctlPath } from "../support/etcd.ts";
+import { freePort } from "../support/ports.ts";
 
 /** A harness that knows only etcd: it must not be able to tell which program it has started. */
 for (const [name, program] of Object.entries(programs)) {
@@ -49,6 +53,34 @@ for (const [name, program] of Object.entries(programs)) {
         else for (const code of codes) expect([0, null]).toContain(code);
       } finally {
         await close();
+      }
+    });
+
+    it("takes a member that was announced, started with the variables that etcdctl printed", async () => {
+      const { close, endpoints } = await startServers(command, 1);
+      const folder = mkdtempSync(join(tmpdir(), "unum-added-"));
+      const [peer, client] = [`http://127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+      const added = await etcdctl(endpoints, ["member", "add", "late", `--peer-urls=${peer}`]);
+      const printed = Object.fromEntries([...added.out.matchAll(/^(ETCD_\w+)="(.*)"$/gm)].map(([, variable, value]) => [variable, value]));
+      const urls = [`--listen-peer-urls=${peer}`, `--listen-client-urls=http://${client}`, `--advertise-client-urls=http://${client}`];
+      const late = new EtcdServer([...command, ...urls], folder, client, printed);
+      try {
+        expect(Object.keys(printed).sort((a, b) => (a < b ? -1 : 1))).toEqual([
+          "ETCD_INITIAL_ADVERTISE_PEER_URLS",
+          "ETCD_INITIAL_CLUSTER",
+          "ETCD_INITIAL_CLUSTER_STATE",
+          "ETCD_NAME",
+        ]);
+        late.start();
+        await late.ready();
+        expect((await etcdctl([client], ["put", "a", "1"])).out).toBe("OK\n");
+        const listed = (await etcdctl(endpoints, ["member", "list"])).out.trim().split("\n");
+        const names = listed.map((row) => row.split(", ").slice(1, 3).join(" "));
+        expect(names.sort((a, b) => (a < b ? -1 : 1))).toEqual(["started late", "started m1"]);
+      } finally {
+        await late.stop("SIGKILL");
+        await close();
+        rmSync(folder, { recursive: true, force: true });
       }
     });
 
