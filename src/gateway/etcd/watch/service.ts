@@ -21,6 +21,8 @@ const noId = -1n;
 const bufferedBytesMax = 1024 * 1024;
 /** Watches of many clients are not told how far they are in one moment: as with etcd. */
 const progressJitter = 0.1;
+/** A copy that is behind what was told already is asked again after this. */
+const behindMs = 10;
 
 export function watchService(ground: Ground): readonly Method[] {
   const sources = new Sources(ground.kv, limits.etcdWatchRangesMax);
@@ -49,6 +51,8 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
   private nextId = 0n;
   /** Those that a progress of the whole stream waits for; undefined: nobody asked. */
   private asked: Set<Watcher> | undefined;
+  private floor = 0;
+  private againTimer: Timer | undefined;
   private progressTimer: Timer | undefined;
   private readonly releaseLeader: () => void;
 
@@ -98,6 +102,7 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
   closed(): void {
     this.releaseLeader();
     this.progressTimer?.cancel();
+    this.againTimer?.cancel();
     for (const watcher of this.watchers.values()) watcher.close();
     this.house.watches -= this.watchers.size;
     this.watchers.clear();
@@ -189,18 +194,33 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
     if (this.asked?.delete(watcher) === true && this.asked.size === 0) this.answerProgress();
   }
 
-  /** Of the whole stream: answered once every watch has been sent everything up to one revision. */
+  /**
+   * Of the whole stream: answered once every watch has been sent everything up to one revision, and that is no less than what this member has told
+   * anybody when it was asked. The copy that serves a watch may be behind the leader, whose answer the client may have had.
+   */
   private askProgress(): void {
     if (this.asked !== undefined) return;
-    this.asked = new Set(this.watchers.values());
+    this.floor = this.ground.kv.revision;
+    this.ask([...this.watchers.values()]);
+  }
+
+  private ask(watchers: readonly Watcher[]): void {
+    this.asked = new Set(watchers);
     if (this.asked.size === 0) return this.answerProgress();
-    for (const watcher of this.asked) watcher.askProgress();
+    for (const watcher of watchers) watcher.askProgress();
   }
 
   private answerProgress(): void {
     this.asked = undefined;
     let revision = Number.POSITIVE_INFINITY;
     for (const watcher of this.watchers.values()) revision = Math.min(revision, watcher.revision);
+    if (revision < this.floor) {
+      this.asked = new Set();
+      this.againTimer = this.ground.clock.after(behindMs, () => {
+        this.ask([...this.watchers.values()].filter((watcher) => watcher.revision < this.floor));
+      });
+      return;
+    }
     this.answers.send({ header: this.headerUpTo(revision), watchId: noId });
   }
 
