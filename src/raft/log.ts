@@ -66,6 +66,7 @@ export class Log {
     );
     for (const entry of this.entries) this.bytes += entryBytes(entry);
     this.runs = empty ? [] : [...options.terms];
+    this.runs.forEach((run, at) => assert(run.term > (this.runs[at - 1]?.term ?? 0), "the terms of a recovered log only rise"));
     this.persisted = this.lastIndex;
     this.handed = this.lastIndex;
     this.cacheBytesMax = options.cacheBytesMax;

@@ -12,7 +12,7 @@ export const machineMutants: readonly Mutant[] = [
         replacement: "new KeepAlive(call, replica).run();",
       },
     ],
-    ground: { profile: "network", workloads: ["lease"] },
+    ground: { profile: "network", nemeses: ["isolate"], workloads: ["lease", "claims"] },
   },
   {
     name: "kept-though-revoked",
@@ -24,7 +24,7 @@ export const machineMutants: readonly Mutant[] = [
         replacement: "if (timer === undefined) return undefined;",
       },
     ],
-    ground: { profile: "network", workloads: ["lease"] },
+    ground: { profile: "clocks", nemeses: ["pause-client", "slow-disk"], workloads: ["lease", "claims"] },
   },
   {
     name: "lease-clock-short",

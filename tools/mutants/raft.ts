@@ -171,6 +171,6 @@ export const raftMutants: readonly Mutant[] = [
     breaks: "A write that was replaced while in flight proves nothing of what replaced it.",
     file: "src/raft/log.ts",
     edits: [{ text: "    for (const write of this.writes) write.to = Math.min(write.to, from - 1);\n", replacement: "" }],
-    ground: { profile: "dense", nemeses: ["slow-disk", "isolate", "split"] },
+    ground: { profile: "dense", nemeses: ["slow-disk", "isolate", "crash"] },
   },
 ];

@@ -45,14 +45,14 @@ export const storageMutants: readonly Mutant[] = [
       { text: "      tracked.state.index.truncate(header.index);\n", replacement: "" },
       { text: "      if (index.termAt(at) !== 0) index.truncate(at + 1);\n", replacement: "" },
     ],
-    ground: { profile: "dense", nemeses: ["isolate", "split", "crash"] },
+    ground: { profile: "dense", nemeses: ["isolate", "crash", "crash-all"] },
   },
   {
     name: "stale-batch-read-again",
     breaks: "A batch behind a cut is never read again once the log has gone on elsewhere.",
     file: "src/storage/recover-wal.ts",
     edits: [{ text: "applyUpTo(replay, held, first - 1);", replacement: "applyUpTo(replay, held, Number.MAX_SAFE_INTEGER);" }],
-    ground: { profile: "crashes" },
+    ground: { profile: "dense", nemeses: ["crash-write", "isolate"] },
   },
   {
     name: "only-vote-released",
