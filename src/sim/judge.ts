@@ -36,6 +36,8 @@ export interface JudgeOptions {
   readonly load: Load;
   readonly witness: Witness;
   readonly agreement: Agreement;
+  /** Whether a group may have stopped for good, if somebody says why: beyond the budget of damage. */
+  readonly mayStop: boolean;
   /** A handle that knows one node and no other. */
   readonly open: (name: string, address: string) => UnumHandle;
   /** `checker`: who noticed, in a word. */
@@ -64,8 +66,9 @@ export class Judge {
   /** `stopped`: the cluster said that it cannot go on, so that nothing can be asked any more; what it said before must be right all the same. */
   async judge(stopped: boolean): Promise<void> {
     for (const space of this.options.load.spaces.values()) {
-      if (space.history.leases.length > 0 && !stopped) await this.letLeasesEnd(space);
-      await this.judgeSpace(space, stopped);
+      const silent = stopped || this.hasStopped(space);
+      if (space.history.leases.length > 0 && !silent) await this.letLeasesEnd(space);
+      await this.judgeSpace(space, silent);
     }
     if (!stopped) await this.judgeRest();
     for (const { space, type, workload } of this.options.load.parts)
@@ -108,6 +111,11 @@ export class Judge {
     for (const { history } of this.options.load.spaces.values())
       for (const { operation } of history.calls) for (const { value = "" } of writesOf(operation)) bytes += pad(value).length + 100;
     return bytes;
+  }
+
+  private hasStopped(space: Space): boolean {
+    const group = this.group(space);
+    return this.options.mayStop && group !== undefined && this.options.cluster.hasStoppedLoudly(group);
   }
 
   private chronicle(space: Space): Chronicle {

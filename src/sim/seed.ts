@@ -166,6 +166,7 @@ class Run {
       load,
       witness,
       agreement,
+      mayStop: plan.budget === "beyond",
       open,
       violation: (checker, found) => this.violation(checker, found),
     });
