@@ -1,6 +1,6 @@
 import { openHandle } from "../api/index.ts";
 import type { ClaimScope, Unum } from "../api/index.ts";
-import { Prng, UnumError, isUnumError, parseDurationMs } from "../base/index.ts";
+import { Prng, UnumError, isUnumError, limits, parseDurationMs } from "../base/index.ts";
 import { parseAddress, silentLogger } from "../ports/index.ts";
 import type { Scope, Surroundings } from "../ports/index.ts";
 import { Agreement, Cluster, Injector, SimWorld, Witness, drawPlan } from "../sim/index.ts";
@@ -121,7 +121,9 @@ export class SimulatedWorld implements World {
     const nemeses = kinds[faults].filter(() => prng.chance(2, 3));
     const plan = drawPlan(prng.fork("plan"), "swarm", { nemeses });
     const calm = faults === "none" ? { driftPpmMax: 0, latencyUsMax: calmLatencyUsMax } : {};
-    return { ...plan, ...calm, nodes: this.nodes };
+    // What a user's program may rely on for an hour, or for minutes, is not taken from it sooner.
+    const lasting = { historyMs: limits.historyMs, sessionIdleMs: limits.sessionIdleMs };
+    return { ...plan, ...calm, ...lasting, nodes: this.nodes };
   }
 
   /** Boots the nodes and lets the seeded faults come. */
