@@ -90,6 +90,8 @@ function checkRangeKeys(range: KeyRange): Refusal | undefined {
 
 function refuseAtGate(command: Command): Refusal | undefined {
   switch (command.kind) {
+    case "put":
+      return checkKeyLength(command.key.length);
     case "delete":
       return checkRangeKeys(command);
     case "txn":

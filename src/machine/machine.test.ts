@@ -103,6 +103,12 @@ describe("the gate", () => {
       "INVALID_ARGUMENT",
     );
     expect(refusalOf({ kind: "txn", compare: [], success: [put("k".repeat(5000))], failure: [] })).toBe("INVALID_KEY");
+    const guarded = { kind: "guarded", source: "default", name: "lock/", fence: 7, operation: undefined } as const;
+    expect(refusalOf(guarded)).toBeUndefined();
+    expect(refusalOf({ ...guarded, operation: put("k".repeat(limits.keyBytesMax + 1)) })).toBe("INVALID_KEY");
+    expect(refusalOf({ ...guarded, operation: { kind: "delete", key: "", end: "", previous: false } })).toBe("INVALID_KEY");
+    for (const wrong of [{ source: "" }, { name: "" }, { name: "n".repeat(limits.keyBytesMax + 1) }, { fence: 0 }])
+      expect(refusalOf({ ...guarded, ...wrong })).toBe("INVALID_ARGUMENT");
     expect(refusalOf({ kind: "txn", compare: [], success: [put("a"), put("a")], failure: [] })).toBe("DUPLICATE_KEY");
     expect(refusalOf({ kind: "txn", compare: [], success: [{ kind: "enqueue", queue: "q", payload: none }], failure: [] })).toBe(
       "UNSUPPORTED",
