@@ -131,9 +131,9 @@ export const etcdFlags = {
   "peer-skip-client-san-verification": accept("switch", "false", "names in certificates of members that dial are not compared"),
   "cors": accept("list", "*", "pages of the same origin may ask"),
   "host-whitelist": refuse("list", "*", "the Host of a request is not compared"),
-  "auth-token": use("text", "simple", "simple; jwt is refused"),
-  "bcrypt-cost": accept("number", "10", "passwords are not kept with bcrypt"),
-  "auth-token-ttl": accept("number", "300", "the gateway decides how long a token lasts"),
+  "auth-token": use("text", "simple", "simple; jwt is refused. There are no users and no tokens yet"),
+  "bcrypt-cost": accept("number", "10", "there are no users yet"),
+  "auth-token-ttl": accept("number", "300", "there are no tokens yet"),
   // Monitoring and logging
   "enable-pprof": refuse("switch", "false", "there is no Go runtime to profile"),
   "metrics": accept("text", "basic", "there is one set of metrics"),
