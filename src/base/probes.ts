@@ -45,6 +45,7 @@ export const probeTable = {
   "leaving-replica-released": "a group does without a replica of a member that leaves",
   "dead-member-replaced": "an empty directory takes the place of a dead member of its name",
   "stray-replica-removed": "a replica that its group does not count any more goes",
+  "replica-forgotten": "damage took every record of a replica, and the identity still knows it",
   "discarded-replica-gives-way": "the place of a discarded replica is given up",
 } as const satisfies Readonly<Record<string, string>>;
 

@@ -52,7 +52,7 @@ export class Controller {
     for (const replica of this.node.groups.all()) {
       const group = state.groups.get(replica.group);
       if (group === undefined || !replica.isServing) continue;
-      reconcile(replica, group, stayingReplicas(state, group, this.placement.canGrow(state, group)));
+      this.advance(replica, group, stayingReplicas(state, group, this.placement.canGrow(state, group)));
       for (const released of releasedReplicas(state, group, replica)) this.placement.release(group.group, released);
       this.configure(replica);
       this.activate(replica, state.featureLevel);
@@ -79,6 +79,18 @@ export class Controller {
     }
   }
 
+  /**
+   * A leader that shall go lets a voter that stays take over, which proves that it lives, and does the rest: only who stays can be
+   * sure not to leave the group to a voter that has just died.
+   */
+  private advance(replica: Replica, group: SystemGroup, wanted: readonly ReplicaId[]): void {
+    const { configuration, transferee } = replica.raftStatus();
+    const heirs = wanted.includes(replica.id) ? [] : configuration.voters.filter((id) => wanted.includes(id));
+    if (heirs.length === 0 || configuration.outgoing.length > 0) return reconcile(replica, group, wanted);
+    const heir = this.successorOf(replica, heirs);
+    if (heir !== undefined && transferee === 0) replica.transfer(heir);
+  }
+
   /** The data limit that this node was started with, once per leadership: it is machine state, since it changes replies. */
   private configure(replica: Replica): void {
     const { maxBytes } = this.node.options;
@@ -101,14 +113,15 @@ export class Controller {
     replica.propose(commandBytes({ kind: "activate", featureLevel }), undefined);
   }
 
-  /** Its hard state was lost in both copies: it may have voted and does not know it, so it never acts again. */
+  /** Its hard state was lost: it may have voted and does not know it, so it never acts again. */
   private isDiscarded(group: GroupId, replica: ReplicaId): boolean {
-    return this.node.storage.discarded.some((lost) => lost.group === group && (lost.replica === replica || lost.replica === 0));
+    const lost = this.node.discarded.get(group);
+    return lost !== undefined && (lost === 0 || replica <= lost);
   }
 
   /** A discarded replica's place is given up; the group then gets another one, under a new id. */
   private replaceDiscarded(state: SystemState): void {
-    for (const { group: id } of this.node.storage.discarded) {
+    for (const id of this.node.discarded.keys()) {
       const group = state.groups.get(id);
       const mine = group?.replicas.find((replica) => replica.node === this.node.nodeId);
       if (group !== undefined && mine !== undefined && group.replicas.length > 1 && this.isDiscarded(id, mine.replica)) {
@@ -170,11 +183,11 @@ export class Controller {
     }
   }
 
-  /** The voter that needs least to take over; undefined when there is none that answers. */
-  successorOf(replica: Replica): ReplicaId | undefined {
+  /** The voter, of all or of those given, that needs least to take over; undefined when there is none that answers. */
+  successorOf(replica: Replica, among?: readonly ReplicaId[]): ReplicaId | undefined {
     const { configuration, progress } = replica.raftStatus();
     let best: { id: ReplicaId; match: number } | undefined;
-    for (const id of configuration.voters) {
+    for (const id of among ?? configuration.voters) {
       const peer = progress.get(id);
       if (id === replica.id || peer === undefined || !peer.active) continue;
       if (best === undefined || peer.match > best.match) best = { id, match: peer.match };
@@ -224,7 +237,7 @@ export function reconcile(replica: Replica, group: SystemGroup, wanted: readonly
     const peer = progress.get(id);
     return peer !== undefined && peer.active && !peer.suspect && peer.match + caughtUpEntries >= commit && peer.state === "replicate";
   };
-  const changes = planChanges(configuration, wanted, most, ready);
+  const changes = planChanges(configuration, wanted, most, ready, replica.id);
   if (changes.length > 0) replica.changeConfiguration(changes);
 }
 

@@ -126,7 +126,7 @@ describe("a polite client beside clients that flood", () => {
       const began = floods.map((flood) => flood.answered);
       // Answers come in lumps of thousands: only over several puts is a share one. Behind everybody's requests each put waits for 40,000.
       const before = answered();
-      const puts = 8;
+      const puts = 14;
       for (let i = 0; i < puts; i++) await nodes.settle(polite.kv.put("polite", i));
       expect((answered() - before) / puts).toBeLessThan(30_000);
       expect(floods.map((flood) => [...flood.codes.keys()])).toEqual(floods.map(() => ["ok"]));

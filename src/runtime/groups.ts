@@ -6,7 +6,7 @@ import type { Clock, Logger } from "../ports/index.ts";
 import type { Configuration } from "../raft/index.ts";
 import { Replica } from "../replica/index.ts";
 import type { ReplicaHost } from "../replica/index.ts";
-import type { Storage } from "../storage/index.ts";
+import type { GroupLog, Storage } from "../storage/index.ts";
 import type { IdentityStore } from "./identity.ts";
 
 export interface GroupsOptions {
@@ -78,14 +78,26 @@ export class Groups {
   create(group: GroupId, replica: ReplicaId, initialVoters: readonly ReplicaId[]): Promise<Replica | undefined> {
     return this.once(group, async () => {
       const { identity, storage } = this.options;
-      if (storage.groups.has(group)) return this.open(group);
-      const incarnation = await identity.nextIncarnation();
-      if (this.closed) return undefined;
-      const configuration: Configuration = { voters: initialVoters, outgoing: [], learners: [], learnersNext: [], autoLeave: false };
-      storage.create(group, replica, incarnation, { index: 0, term: 0, configuration });
-      storage.flush();
-      return this.open(group);
+      let log = storage.groups.get(group);
+      if (log === undefined) {
+        const incarnation = await identity.nextIncarnation();
+        if (this.closed) return undefined;
+        const configuration: Configuration = { voters: initialVoters, outgoing: [], learners: [], learnersNext: [], autoLeave: false };
+        log = storage.create(group, replica, incarnation, { index: 0, term: 0, configuration });
+        if (!(await this.durable(log))) return undefined;
+      }
+      await identity.hold([[group, log.recovered.replica]]);
+      return this.closed ? undefined : this.open(group);
     });
+  }
+
+  /** Fulfils once what was queued is on stable storage, false when the log has failed first. */
+  private async durable(log: GroupLog): Promise<boolean> {
+    const { storage } = this.options;
+    const written = new Promise<boolean>((resolve) => log.append({ hardState: undefined, entries: [] }, () => resolve(true)));
+    storage.flush();
+    const isWritten = await Promise.race([written, storage.failed.then(() => false)]);
+    return isWritten && !this.closed;
   }
 
   /** One opening of a group at a time; whoever comes meanwhile gets its result. */

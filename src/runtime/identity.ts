@@ -44,8 +44,13 @@ export interface Identity {
   readonly bootstrap?: Bootstrap;
   /** The one proposal that this node has accepted, recorded before it answered. */
   readonly accepted?: FormingProposal;
-  /** The system group's replica was durable once: if it is missing now, the directory has lost data. */
+  /** Older builds: the system group's replica was durable once. Since then `held` says so of every group. */
   readonly created?: boolean;
+  /**
+   * By group, the newest replica that was durable here, recorded before it first acted: when the log knows it no more, the directory has
+   * lost it with its votes, and it must not be made again under its id.
+   */
+  readonly held?: Readonly<Record<number, number>>;
   /** The node was removed from its cluster; the id never returns. */
   readonly removed?: boolean;
   /** Counts replicas created in this directory, so that none reads another's records. */
@@ -132,6 +137,32 @@ export class IdentityStore {
     });
     this.tail = written.catch(() => undefined);
     return written;
+  }
+
+  /** Fulfils when it is durable that these replicas are here: none acts before. Writes nothing that is known already. */
+  hold(replicas: Iterable<readonly [GroupId, ReplicaId]>): Promise<void> {
+    const written = this.tail.then(async () => {
+      const held: Record<number, number> = { ...this.current.held };
+      let isNews = false;
+      for (const [group, replica] of replicas) {
+        if (replica <= (held[group] ?? 0)) continue;
+        held[group] = replica;
+        isNews = true;
+      }
+      if (!isNews) return;
+      const next = { ...this.current, held };
+      await writeIdentity(this.disk, next);
+      this.current = next;
+    });
+    this.tail = written.catch(() => undefined);
+    return written;
+  }
+
+  /** Replicas that were here, did not go, and are not among those the log still knows. */
+  missing(known: ReadonlyMap<GroupId, ReplicaId>): [GroupId, ReplicaId][] {
+    return Object.entries(this.current.held ?? {})
+      .map(([group, replica]): [GroupId, ReplicaId] => [Number(group) as GroupId, replica as ReplicaId])
+      .filter(([group, replica]) => !this.isGone(group, replica) && (known.get(group) ?? 0) < replica);
   }
 
   /** Whether the replica was here and went. */

@@ -51,6 +51,7 @@ export class UnumNode {
   readonly prng: Prng;
   readonly identity: IdentityStore;
   readonly storage: Storage;
+  readonly discarded: DataDirectory["discarded"];
   readonly groups: Groups;
   readonly leaders: Leaders;
   readonly links: Links;
@@ -84,11 +85,12 @@ export class UnumNode {
   private stopping: Promise<void> | undefined;
   private settleClosed: (error?: UnumError) => void = () => undefined;
 
-  private constructor(platform: Platform, options: NodeOptions, { identity, lock, storage }: DataDirectory) {
+  private constructor(platform: Platform, options: NodeOptions, { discarded, identity, lock, storage }: DataDirectory) {
     this.platform = platform;
     this.options = { ...options, name: options.name === "" ? `node-${identity.value.node.slice(0, 6)}` : options.name };
     this.lock = lock;
     this.storage = storage;
+    this.discarded = discarded;
     this.identity = identity;
     this.startedMs = platform.clock.now();
     this.prng = new Prng(hexEncode(platform.random.bytes(16)));
@@ -236,7 +238,6 @@ export class UnumNode {
       if (this.groups.get(systemGroup) === undefined) {
         await this.groups.create(systemGroup, bootstrap.replica as ReplicaId, bootstrap.initialVoters as readonly ReplicaId[]);
       }
-      if (this.identity.value.created !== true) await this.identity.update({ created: true });
     } catch (error) {
       if (!(error instanceof DiskError) || error.code !== "full") throw error;
       this.platform.logger.warn("the disk is full: the node takes its place in the cluster when there is room", { error: error.message });

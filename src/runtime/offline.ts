@@ -231,11 +231,13 @@ async function writeDirectory(
   const reports: RestoreReport["keyspaces"][number][] = [];
   try {
     let incarnations = 0;
+    const held: Record<number, number> = { [systemGroup]: replica };
     await writeGroup(storage, systemGroup, replica, ++incarnations, system);
     const write = async (name: string, machine: KeyspaceMachine): Promise<void> => {
       const group = system.state.keyspaces.get(name);
       if (group === undefined) throw new UnumError("CORRUPT", `The backup names keyspace "${name}" in a way that no cluster takes.`);
       await writeGroup(storage, group, replica, ++incarnations, machine);
+      held[group] = replica;
       reports.push({ name, revision: machine.revision, keys: keysOf(machine) });
     };
     for await (const { name, machine } of machines) await write(name, machine);
@@ -244,7 +246,7 @@ async function writeDirectory(
       node,
       incarnation,
       cluster,
-      created: true,
+      held,
       incarnations,
       bootstrap: { initialVoters: [replica], replicas: [{ replica, node }], members: [member], replica },
     };

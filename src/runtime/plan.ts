@@ -11,6 +11,7 @@ export function planChanges(
   wanted: readonly ReplicaId[],
   votersMax: number,
   ready: (id: ReplicaId) => boolean,
+  leader: ReplicaId,
 ): ConfigurationChange[] {
   const changes: ConfigurationChange[] = [];
   const present = new Set([...current.voters, ...current.learners]);
@@ -19,8 +20,9 @@ export function planChanges(
   const target = votersOf(wanted.length, votersMax);
   const kept = current.voters.filter((id) => wanted.includes(id));
   const promotable = current.learners.filter((id) => wanted.includes(id) && ready(id));
-  // A voter that answers is kept before one that does not.
-  const next = [...kept.filter(ready), ...kept.filter((id) => !ready(id))].slice(0, target);
+  // The leader surely lives. The others only answered a while ago: a vote that is counted on and just died would halt the group.
+  const rank = (id: ReplicaId): number => (id === leader ? 0 : ready(id) ? 1 : 2);
+  const next = [0, 1, 2].flatMap((wantedRank) => kept.filter((id) => rank(id) === wantedRank)).slice(0, target);
   for (const id of promotable) if (next.length < target) next.push(id);
   if (next.length < target) return changes;
   for (const id of next) if (!current.voters.includes(id)) changes.push({ kind: "add-voter", replica: id });

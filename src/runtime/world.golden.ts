@@ -3,6 +3,7 @@ import { openHandle } from "../api/index.ts";
 import type { UnumHandle } from "../api/index.ts";
 import { UnumError } from "../base/index.ts";
 import { parseAddress, silentLogger } from "../ports/index.ts";
+import type { Disk } from "../ports/index.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { SimWorld } from "../sim/index.ts";
 import type { SimMachine } from "../sim/index.ts";
@@ -43,6 +44,13 @@ export class NodeWorld {
 
   machine(name: string): SimMachine {
     return this.at(name).machine;
+  }
+
+  /** What a node there runs over, for a test that lays hands on its disk; a crashed machine is up again. */
+  parts(name: string): SimMachine & { readonly disk: SimDisk & Disk } {
+    const { disk, machine } = this.at(name);
+    if (!machine.host.alive) machine.host.start();
+    return { ...machine, disk };
   }
 
   node(name: string): UnumNode {

@@ -421,7 +421,7 @@ export class Cluster {
     return (
       [...this.members.values()].some((member) => member.corrupt) ||
       replicas.some(({ replica }) => replica.failure !== undefined || replica.status().suspect) ||
-      this.live().some(({ node }) => node?.storage.discarded.some((lost) => lost.group === group) === true) ||
+      this.live().some(({ node }) => node?.discarded.has(group as GroupId) === true) ||
       (group !== systemGroup && this.hasStoppedLoudly(systemGroup))
     );
   }
