@@ -101,6 +101,25 @@ describe("seeds under one name", () => {
   });
 });
 
+describe("an accepted proposal", () => {
+  it("binds until the proposer's own word: what it said before the proposal releases nobody (campaign of a07f9ca, network 607)", async () => {
+    const names = ["n1", "n2", "n3"];
+    for (let seed = 1; seed <= 12; seed++) {
+      const nodes = new NodeWorld(`a stale word ${seed}`);
+      const { network } = nodes.world;
+      for (const name of names) nodes.place(name, { seeds: names.map((other) => `${other}:7400`), expect: 3 });
+      // Their rounds wait for each other, with the answer of the first in their hands already, while that one proposes.
+      network.block(["n2"], ["n3"]);
+      network.block(["n3"], ["n2"]);
+      await nodes.start(...names);
+      await nodes.run(8_000);
+      network.heal();
+      await nodes.until(() => names.every((name) => nodes.node(name).identity.value.cluster !== undefined));
+      expect(new Set(names.map((name) => nodes.node(name).identity.value.cluster)).size).toBe(1);
+    }
+  });
+});
+
 describe("status without a quorum", () => {
   it("a member that knows no more than what it was told still counts the voters, and for how long it misses the others", async () => {
     const nodes = new NodeWorld("status without a quorum");

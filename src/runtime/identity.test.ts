@@ -30,6 +30,8 @@ it("P8: copies of the identity that differ after a crash or damage are equal aft
   const mended = { same: true, created: true };
   expect(await trial((disk, older) => disk.put(copies[1], older)), "a crash between the two writes").toEqual(mended);
   expect(await trial((disk) => disk.corrupt(copies[0], 40, 3)), "a flipped bit").toEqual(mended);
+  const versionAt = "UNUM-IDENTITY ".length;
+  expect(await trial((disk) => disk.corrupt(copies[0], versionAt, 2)), "a version that nobody wrote: 5 for 1").toEqual(mended);
   const full = await trial((disk: SimDisk & Disk, older) => {
     disk.put(copies[1], older);
     disk.capacityBytes = disk.usedBytes();

@@ -43,7 +43,7 @@ export interface Identity {
   readonly cluster?: ClusterId;
   readonly bootstrap?: Bootstrap;
   /** The one proposal that this node has accepted, recorded before it answered. */
-  readonly accepted?: FormingProposal;
+  readonly accepted?: FormingProposal | undefined;
   /** Older builds: the system group's replica was durable once. Since then `held` says so of every group. */
   readonly created?: boolean;
   /**
@@ -117,10 +117,11 @@ export class IdentityStore {
     return written;
   }
 
-  /** Forgets an accepted proposal that its proposer has withdrawn. */
-  withdraw(): Promise<void> {
+  /** Forgets this accepted proposal, which its proposer has withdrawn. */
+  withdraw(proposed: ClusterId): Promise<void> {
     const written = this.tail.then(async () => {
-      const { accepted: _, ...next } = this.current;
+      const { accepted, ...next } = this.current;
+      if (accepted?.cluster !== proposed) return;
       await writeIdentity(this.disk, next);
       this.current = next;
     });

@@ -112,6 +112,7 @@ export class Membership {
       await this.found({ proposer: identity.value.node, cluster: this.newCluster(), members: [this.options.card()] });
       return;
     }
+    const bound = identity.value.accepted;
     const found = await this.discover(await this.addresses());
     const member = found.find((answer) => answer.cluster !== null);
     const clusters = new Set(found.map((answer) => answer.cluster).filter((cluster) => cluster !== null));
@@ -121,7 +122,8 @@ export class Membership {
     else if (member !== undefined) await this.join(member.seed);
     else if (accepted === undefined) await this.maybePropose(found);
     else if (accepted.proposer === identity.value.node) await this.collect(accepted, found);
-    else await this.followProposer(accepted, found);
+    // An answer from before this node was bound says nothing of the proposal: the proposer may have made it since, and counts on it.
+    else if (accepted.cluster === bound?.cluster) await this.followProposer(accepted, found);
   }
 
   private newCluster(): ClusterId {
@@ -184,13 +186,13 @@ export class Membership {
     );
     if (answers.every((accepted) => accepted === true)) await this.found(proposal);
     // Somebody is bound to another proposal. Only the proposer decides, so that it alone may withdraw.
-    else if (answers.includes(false)) await this.options.identity.withdraw();
+    else if (answers.includes(false)) await this.options.identity.withdraw(proposal.cluster);
   }
 
   /** An acceptor's part: it is released only by its proposer's word. */
   private async followProposer(accepted: FormingProposal, found: readonly Discovery[]): Promise<void> {
     const proposer = found.find((answer) => answer.card.node === accepted.proposer);
-    if (proposer !== undefined && proposer.accepted?.cluster !== accepted.cluster) await this.options.identity.withdraw();
+    if (proposer !== undefined && proposer.accepted?.cluster !== accepted.cluster) await this.options.identity.withdraw(accepted.cluster);
   }
 
   private async found(proposal: FormingProposal): Promise<void> {
@@ -211,8 +213,7 @@ export class Membership {
     const answer = await this.ask(seed, { op: "join", card: this.options.card() }, 10_000);
     if (answer.op !== "join") return;
     const { identity } = this.options;
-    await identity.withdraw();
-    await identity.update({ cluster: answer.cluster, bootstrap: answer.bootstrap });
+    await identity.update({ cluster: answer.cluster, bootstrap: answer.bootstrap, accepted: undefined });
     this.enter(answer.cluster, answer.bootstrap);
   }
 

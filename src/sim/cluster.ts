@@ -196,8 +196,8 @@ export class Cluster {
       this.options.corrupt?.(member);
       return;
     }
-    if (member.damaged && isUnumError(error, "UPGRADE_REQUIRED")) {
-      // It lost its place in the cluster, which uses more by now than an older program knows.
+    if ((member.damaged || member.owned.size === 0) && isUnumError(error, "UPGRADE_REQUIRED")) {
+      // It lost its place in the cluster or has none yet, and the cluster uses more by now than an older program knows.
       member.build = newestBuild;
       this.world.scheduler.schedule(superviseUs, `supervise ${member.name}`, () => this.revive(member));
       return;

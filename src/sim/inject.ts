@@ -236,11 +236,17 @@ export class Injector {
     this.later(forMs, `start ${target.name}`, () => this.cluster.revive(target));
   }
 
-  /** What an operator does with a node that says its directory is damaged for good: a new disk, if the others can do without the old one. */
+  /** What an operator does with a node that says its directory is damaged for good: a new disk, as soon as the others can do without the old one. */
   attend(member: Member): void {
-    if (!this.damage.replace(member)) return this.note(`the directory of ${member.name} stays as it is`);
-    this.note(`${member.name} gets an empty directory`);
-    this.cluster.world.scheduler.schedule(replaceUs, `start ${member.name}`, () => this.cluster.revive(member));
+    const { scheduler } = this.cluster.world;
+    const { host } = member.machine;
+    const { life } = host;
+    const replaced = this.damage.replace(member);
+    this.note(replaced ? `${member.name} gets an empty directory` : `the directory of ${member.name} stays as it is`);
+    scheduler.schedule(replaceUs, `${replaced ? "start" : "look again at"} ${member.name}`, () => {
+      if (replaced) this.cluster.revive(member);
+      else if (!host.alive && host.life === life) this.attend(member);
+    });
   }
 
   private remove(target: Member): void {

@@ -139,7 +139,8 @@ export class Judge {
     const finals = stopped ? [] : await this.readAll(space);
     const chronicle = this.chronicle(space);
     this.revisions += chronicle.lastRevision;
-    if (!stopped) await this.letWatchesEnd(history, chronicle);
+    if (stopped) history.abandonWatches();
+    else await this.letWatchesEnd(history, chronicle);
     const registers = checkRegisters(history);
     this.undecided += registers.undecided.length;
     this.illegal.push(...registers.illegal);
@@ -214,10 +215,15 @@ export class Judge {
         const last = chronicle.changes.findLast(({ events }) => events.some(({ key }) => isWatched(watching, key)));
         return started === undefined || (last !== undefined && last.revision >= started && (changes.at(-1)?.revision ?? 0) < last.revision);
       });
-    await this.options.world.scheduler
-      .until(() => !behind(), watchMsMax)
-      .catch((error: unknown) => {
-        if (!(error instanceof SimulationStuck)) throw error;
-      });
+    const seen = (): number => history.watches.reduce((sum, { changes }) => sum + changes.length, 0);
+    // A slow reader has much to catch up with: late is who sees nothing more for so long, not who is not there yet.
+    for (let before = -1; behind() && seen() > before; ) {
+      before = seen();
+      await this.options.world.scheduler
+        .until(() => !behind(), watchMsMax)
+        .catch((error: unknown) => {
+          if (!(error instanceof SimulationStuck)) throw error;
+        });
+    }
   }
 }

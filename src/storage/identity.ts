@@ -8,7 +8,8 @@ const paths = ["IDENTITY.0", "IDENTITY.1"] as const;
 
 /**
  * What a directory says about its node, as small JSON, kept twice: the first line is
- * `UNUM-IDENTITY <format version> <generation> <crc of generation and JSON>`, the rest is the JSON.
+ * `UNUM-IDENTITY <format version> <generation> <crc of generation and JSON>`, the rest is the JSON. From version 2 on the check covers the
+ * version, too, in front of the generation: one flipped digit is damage then, not a format that nobody has written.
  */
 interface Copy {
   readonly path: string;
@@ -16,8 +17,8 @@ interface Copy {
   readonly value: unknown;
 }
 
-function checkOf(generation: string, json: string): string {
-  return crc32(utf8Encode(`${generation} ${json}`))
+function checkOf(version: string, generation: string, json: string): string {
+  return crc32(utf8Encode(`${version === "1" ? "" : `${version} `}${generation} ${json}`))
     .toString(16)
     .padStart(8, "0");
 }
@@ -34,7 +35,7 @@ async function readCopy(disk: Disk, path: string): Promise<Copy | "damaged" | un
   const match = /^UNUM-IDENTITY (\d+) (\d+) ([0-9a-f]{8})\n([\s\S]*)$/.exec(utf8TryDecode(bytes) ?? "");
   if (match === null) return "damaged";
   const [, version = "", generation = "", check = "", json = ""] = match;
-  if (check !== checkOf(generation, json)) return "damaged";
+  if (check !== checkOf(version, generation, json)) return "damaged";
   if (Number(version) > formatVersion) {
     throw new UnumError(
       "DATA_DIR_FORMAT",
@@ -72,7 +73,7 @@ export async function writeIdentity(disk: Disk, value: unknown): Promise<void> {
   const { newest } = await readCopies(disk);
   const generation = String((newest?.generation ?? 0) + 1);
   const json = `${JSON.stringify(value, undefined, 2)}\n`;
-  const bytes = utf8Encode(`UNUM-IDENTITY ${formatVersion} ${generation} ${checkOf(generation, json)}\n${json}`);
+  const bytes = utf8Encode(`UNUM-IDENTITY ${formatVersion} ${generation} ${checkOf(String(formatVersion), generation, json)}\n${json}`);
   for (const path of paths) await writeCopy(disk, path, bytes);
 }
 

@@ -304,6 +304,21 @@ describe("finding the leader", () => {
     expect(cluster.node("a").connections.size).toBe(1);
   });
 
+  test("a dial without an answer at a time whose sums are rounded wakes nobody again and again (campaign of a07f9ca, dense 843)", async () => {
+    // 1000.004 + 300 - 1000.004 is less than 300.
+    await clock.advance(0.004);
+    cluster.connect = () => new Promise(() => undefined);
+    handle = openHandle(cluster.environment(7), { endpoints: ["a:7400"] });
+    const { after } = clock;
+    let timers = 0;
+    clock.after = (delayMs, callback) => {
+      if (++timers > 100) throw new Error("the client sets timer after timer");
+      return after.call(clock, delayMs, callback);
+    };
+    await clock.advance(1_000);
+    expect(timers).toBeGreaterThan(0);
+  });
+
   test("no new request goes to a node that is leaving", async () => {
     await open();
     cluster.node("a").push({ kind: "leaving" });

@@ -148,9 +148,11 @@ export class Router implements ConnectionOwner {
     for (const connection of this.open) if (!connection.leaving) missing--;
     for (const candidate of this.candidates.values()) {
       if (candidate.state !== "dialling") continue;
-      if (nowMs - candidate.sinceMs < dialMsPatience) {
+      // The sum is what is compared, too: rounded, a difference can say "not yet" at the time that the sum names, and the alarm rings for ever.
+      const patienceEndsMs = candidate.sinceMs + dialMsPatience;
+      if (patienceEndsMs > nowMs) {
         missing--;
-        this.options.wake(candidate.sinceMs + dialMsPatience);
+        this.options.wake(patienceEndsMs);
       }
     }
     if (missing <= 0) return;
