@@ -121,6 +121,9 @@ describe("SimDisk", () => {
     await expect(clock.until(file.writeAt(9000, [filled(2000, 1)], { sync: true }))).rejects.toMatchObject({ code: "full" });
     await clock.until(file.writeAt(0, [filled(8000, 1)], { sync: true }));
     expect(await clock.until(disk.freeBytes())).toBe(2000);
+    disk.copiesOnWrite = true;
+    await clock.until(file.writeAt(0, [filled(2000, 1)], { sync: true }));
+    await expect(clock.until(file.writeAt(0, [filled(2001, 1)], { sync: true }))).rejects.toMatchObject({ code: "full" });
   });
 
   it("refuses the next read or write when told to, once, and a refused write leaves nothing", async () => {

@@ -45,6 +45,8 @@ export type DiskOperation = "sync" | "write" | "read";
  */
 export class SimDisk implements Disk {
   capacityBytes: number;
+  /** As on a file system that copies what it overwrites: when the disk is full, every write is refused, also within what is there. */
+  copiesOnWrite = false;
   private readonly clock: Clock;
   private readonly prng: Prng;
   private readonly pid: number;
@@ -206,6 +208,7 @@ export class SimDisk implements Disk {
   heal(): void {
     this.hurry();
     this.capacityBytes = Number.MAX_SAFE_INTEGER;
+    this.copiesOnWrite = false;
     this.tripwire = undefined;
     for (const operation of ["sync", "write", "read"] as const) this.failures[operation] = 0;
   }
@@ -288,6 +291,11 @@ export class SimDisk implements Disk {
     if (extra > 0 && this.usedBytes() + extra > this.capacityBytes) throw new DiskError("full", `no room to grow ${path}`);
   }
 
+  /** Throws when so much cannot be written, of which a file grows by `extra`. */
+  admit(length: number, extra: number, path: string): void {
+    this.reserve(this.copiesOnWrite ? Math.max(length, extra) : extra, path);
+  }
+
   takeFailure(operation: DiskOperation): boolean {
     if (this.failures[operation] === 0) return false;
     this.failures[operation]--;
@@ -351,7 +359,7 @@ class SimFile implements File {
     // Accepted at once, durable only when a sync that begins now has ended.
     let refusal: DiskError | undefined;
     try {
-      this.disk.reserve(offset + length - this.inode.size, this.path);
+      this.disk.admit(length, offset + length - this.inode.size, this.path);
       if (this.disk.takeFailure("write")) throw new DiskError("io", `${this.path} could not be written`);
       this.inode.write(offset, chunks);
       this.disk.changed();

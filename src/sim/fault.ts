@@ -55,7 +55,8 @@ export type Fault =
     }
   /** Every operation takes `factor` times as long. */
   | { readonly kind: "slow-disk"; readonly target: Target; readonly factor: number; readonly forMs: number }
-  | { readonly kind: "full-disk"; readonly target: Target; readonly forMs: number }
+  /** Nothing grows; where the file system copies what it overwrites, nothing is written at all. */
+  | { readonly kind: "full-disk"; readonly target: Target; readonly copiesOnWrite?: boolean; readonly forMs: number }
   /** The next sync fails, and nothing that it covered is ever written by a later one. */
   | { readonly kind: "sync-failure"; readonly target: Target }
   /** The next read or write fails. */

@@ -89,6 +89,7 @@ export class Injector {
         return this.later(fault.forMs, `fast disk of ${target.name}`, () => target.disk.hurry());
       case "full-disk":
         target.disk.capacityBytes = target.disk.usedBytes();
+        target.disk.copiesOnWrite = fault.copiesOnWrite === true;
         return this.later(fault.forMs, `room on ${target.name}`, () => (target.disk.capacityBytes = Number.MAX_SAFE_INTEGER));
       case "sync-failure":
         return target.disk.failNext("sync");

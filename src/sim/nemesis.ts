@@ -174,7 +174,7 @@ function drawFault(prng: Prng, kind: FaultKind): Fault {
     case "slow-disk":
       return { kind, target: drawTarget(prng), factor: prng.pick([20, 200, 2_000, 15_000]), forMs: drawMs(prng) };
     case "full-disk":
-      return { kind, target: drawTarget(prng), forMs: drawMs(prng) };
+      return { kind, target: drawTarget(prng), copiesOnWrite: prng.chance(1, 3), forMs: drawMs(prng) };
     case "wall-jump":
       // Not a day ahead: that ages the whole history away, in order, and the checkers need it whole.
       return { kind, target: drawTarget(prng), byMs: prng.pick([-86_400_000, -30_000, -700, -50, 50, 700, 30_000]) };
