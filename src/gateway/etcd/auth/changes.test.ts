@@ -7,7 +7,7 @@ import { decodeState, emptyState, encodeState } from "./state.ts";
 import type { AuthState, PasswordHash } from "./state.ts";
 
 const hash: PasswordHash = { salt: "c2FsdA==", key: "a2V5", cost: 4 };
-const after = (...changes: readonly AuthChange[]): AuthState => changes.reduce((state, next) => next(state), emptyState("first"));
+const made = (...changes: readonly AuthChange[]): AuthState => changes.reduce((state, next) => next(state), emptyState("first"));
 
 function refusalOf(act: () => unknown): string {
   try {
@@ -23,7 +23,7 @@ const root = [change.addUser("root", hash, false), change.grantRole("root", "roo
 
 describe("changes of users and roles", () => {
   it("raise the revision by one each, except those that change nothing", () => {
-    const state = after(...root, change.addRole("r"), change.grantRole("root", "r"));
+    const state = made(...root, change.addRole("r"), change.grantRole("root", "r"));
     expect(emptyState("s").revision).toBe(1);
     expect(state.revision).toBe(5);
     expect(change.grantRole("root", "r")(state)).toBe(state);
@@ -35,10 +35,10 @@ describe("changes of users and roles", () => {
   });
 
   it("are refused in etcd's words", () => {
-    const state = change.enable(after(...root, change.addRole("root"), change.addRole("r"), change.addUser("u", undefined, true)));
+    const state = change.enable(made(...root, change.addRole("root"), change.addRole("r"), change.addUser("u", undefined, true)));
     const cases: readonly (readonly [AuthState, AuthChange, string])[] = [
       [emptyState(""), change.enable, "9 etcdserver: root user does not exist"],
-      [after(change.addUser("root", hash, false)), change.enable, "9 etcdserver: root user does not have root role"],
+      [made(change.addUser("root", hash, false)), change.enable, "9 etcdserver: root user does not have root role"],
       [state, change.addUser("", hash, false), "3 etcdserver: user name is empty"],
       [state, change.addUser("u", hash, false), "9 etcdserver: user name already exists"],
       [state, change.deleteUser("nobody"), "9 etcdserver: user name not found"],
@@ -65,7 +65,7 @@ describe("changes of users and roles", () => {
   });
 
   it("a role that is deleted is nobody's any more", () => {
-    const state = after(
+    const state = made(
       change.addRole("r"),
       change.addRole("s"),
       change.addUser("u", hash, false),
@@ -78,7 +78,7 @@ describe("changes of users and roles", () => {
 
   it("a permission of the same range takes the place of the one before", () => {
     const grant = (key: string, end: string, type: number): AuthChange => change.grantPermission("r", { key, end, type });
-    const state = after(change.addRole("r"), grant("b", "", 0), grant("a", "z", 1), grant("b", "", 2));
+    const state = made(change.addRole("r"), grant("b", "", 0), grant("a", "z", 1), grant("b", "", 2));
     expect(state.roles.get("r")?.permissions).toEqual([
       { key: "a", end: "z", type: 1 },
       { key: "b", end: "", type: 2 },
@@ -87,7 +87,7 @@ describe("changes of users and roles", () => {
   });
 
   it("a new password ends what the old one gave", () => {
-    const state = after(change.addUser("u", hash, false), change.addRole("r"));
+    const state = made(change.addUser("u", hash, false), change.addRole("r"));
     expect(state.users.get("u")?.since).toBe(2);
     expect(
       change
@@ -102,7 +102,7 @@ describe("changes of users and roles", () => {
 describe("the record", () => {
   it("is read as it was written, names and keys of all bytes included", () => {
     const state = change.enable(
-      after(
+      made(
         ...root,
         change.addRole("ro\u00efle"),
         change.grantPermission("ro\u00efle", { key: "\0\xff", end: "\0", type: 2 }),
@@ -120,7 +120,7 @@ describe("the record", () => {
 });
 
 describe("rights", () => {
-  const state = after(
+  const state = made(
     ...root,
     change.addRole("reader"),
     change.grantPermission("reader", { key: "a", end: "c", type: 0 }),
