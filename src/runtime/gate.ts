@@ -9,6 +9,7 @@ import { admitCommand, askerOf, isUrgent } from "./admission.ts";
 import { ServerConnection } from "./connection.ts";
 import type { Call } from "./connection.ts";
 import { Crowd } from "./crowd.ts";
+import type { NodeObserver } from "./options.ts";
 import { KeepAlive, Queries, Query } from "./queries.ts";
 import { Turnstile } from "./turnstile.ts";
 
@@ -39,6 +40,7 @@ export interface GateHost {
   readonly heldBytesMax: number;
   /** What a new client is told first. */
   greeting(): readonly Push[];
+  readonly observer: NodeObserver | undefined;
 }
 
 /** Counted since the node started. */
@@ -246,8 +248,7 @@ export class Gate {
       this.elsewhere(call);
       return;
     }
-    this.counters.keepAlives++;
-    replica.read(new KeepAlive(call, replica));
+    replica.read(new KeepAlive(call, replica, ++this.counters.keepAlives, this.host.observer));
   }
 
   /** The leader is another node, or nobody knows who. */

@@ -20,6 +20,8 @@ export interface GroupsOptions {
   readonly checkpointMs: number | undefined;
   readonly host: ReplicaHost;
   factory(group: GroupId): MachineFactory;
+  /** Only where somebody counts what is written (the simulator). */
+  readonly watchLog?: ((log: GroupLog) => GroupLog) | undefined;
   /** A replica was opened and takes part. */
   opened(replica: Replica): void;
 }
@@ -113,8 +115,9 @@ export class Groups {
   }
 
   private async open(group: GroupId): Promise<Replica | undefined> {
-    const log = this.options.storage.groups.get(group);
-    assert(log !== undefined, `group ${group} is in storage`);
+    const kept = this.options.storage.groups.get(group);
+    assert(kept !== undefined, `group ${group} is in storage`);
+    const log = this.options.watchLog?.(kept) ?? kept;
     const { checkpointMs, electionTicks, factory, host, logger, prng, snapshotLogBytes } = this.options;
     try {
       const replica = await Replica.open({

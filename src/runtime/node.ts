@@ -110,6 +110,7 @@ export class UnumNode {
       snapshotLogBytes: options.snapshotLogBytes,
       checkpointMs: options.checkpointMs,
       host: replicaHostOf(this),
+      watchLog: options.observer?.log,
       factory: (group) => machineFactoryOf(group, options),
       opened: (replica) => this.opened(replica),
     });

@@ -5,7 +5,7 @@ import { parseAddress } from "../ports/index.ts";
 import type { Address } from "../ports/index.ts";
 import type { Entry, RaftLimits } from "../raft/index.ts";
 import type { Replica } from "../replica/index.ts";
-import type { StorageSettings } from "../storage/index.ts";
+import type { GroupLog, StorageSettings } from "../storage/index.ts";
 
 /** Who looks at the replicas of a node from inside (the simulator's checkers). Must not change anything. */
 export interface NodeObserver {
@@ -15,6 +15,11 @@ export interface NodeObserver {
   /** Linearizable reads wait for a quorum, under this number of the replica's own; and it was heard. */
   readsAsked(replica: Replica, context: number): void;
   readsConfirmed(replica: Replica, context: number): void;
+  /** A keep-alive came to the group's leader here, under this number of the node's own; and it was answered: the lease lives on. */
+  renewalAsked?(replica: Replica, number: number): void;
+  renewed?(replica: Replica, number: number, lease: bigint): void;
+  /** Stands between a replica and its log from here on; the same log, but for whoever counts what is written. */
+  log?(log: GroupLog): GroupLog;
   /** Role, term or leader. */
   changed(replica: Replica): void;
   /** The replica's state is not the majority's; it begins anew. */

@@ -3,6 +3,7 @@ import type { LeaseMachine } from "../machine/index.ts";
 import type { Replica } from "../replica/index.ts";
 import type { Call } from "./connection.ts";
 import { FairQueue } from "./fair-queue.ts";
+import type { NodeObserver } from "./options.ts";
 
 /** For how long, and how many bytes of answers, queries run in one turn before everything else gets its share. */
 const turnMs = 5;
@@ -118,10 +119,16 @@ export class Query {
 export class KeepAlive {
   private readonly call: Call;
   private readonly replica: Replica;
+  private readonly number: number;
+  private readonly observer: NodeObserver | undefined;
 
-  constructor(call: Call, replica: Replica) {
+  /** `number`: this node's own of it. */
+  constructor(call: Call, replica: Replica, number: number, observer: NodeObserver | undefined) {
     this.call = call;
     this.replica = replica;
+    this.number = number;
+    this.observer = observer;
+    observer?.renewalAsked?.(replica, number);
   }
 
   run(): void {
@@ -129,8 +136,12 @@ export class KeepAlive {
     const lease = new Reader(this.call.request.body).big64();
     const machine = this.replica.machine as Partial<LeaseMachine>;
     const remainingMs = machine.keepAlive?.(lease, this.replica.leaderTime());
-    if (remainingMs === undefined) this.call.fail(new UnumError("LEASE_NOT_FOUND"));
-    else this.call.reply(new Writer(8).u64(Math.floor(remainingMs)).take());
+    if (remainingMs === undefined) {
+      this.call.fail(new UnumError("LEASE_NOT_FOUND"));
+      return;
+    }
+    this.observer?.renewed?.(this.replica, this.number, lease);
+    this.call.reply(new Writer(8).u64(Math.floor(remainingMs)).take());
   }
 
   fail(error: UnumError): void {

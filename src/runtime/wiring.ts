@@ -91,6 +91,7 @@ export function gateHostOf(node: UnumNode): Omit<GateHost, "keyspace" | "admin" 
     watch: (call) => node.watch(call),
     leaderHint: (group) => node.announcements.hint(group),
     greeting: () => node.announcements.greeting(),
+    observer: node.options.observer,
   };
 }
 

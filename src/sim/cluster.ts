@@ -1,17 +1,18 @@
-import { crc32, defaultGroup, isUnumError, limits, systemGroup } from "../base/index.ts";
+import { defaultGroup, isUnumError, limits, systemGroup } from "../base/index.ts";
 import type { GroupId, Prng, Probe, ReplicaId } from "../base/index.ts";
 import type { Logger, Platform } from "../ports/index.ts";
 import type { Configuration } from "../raft/index.ts";
 import type { Replica } from "../replica/index.ts";
 import { UnumNode, featureLevel } from "../runtime/index.ts";
-import type { NodeObserver, NodeOptions } from "../runtime/index.ts";
+import type { NodeOptions } from "../runtime/index.ts";
 import type { StorageSettings } from "../storage/index.ts";
-import type { Agreement, Mandates, ReadRounds, Standing, WirePromises } from "./check/index.ts";
+import type { Agreement, Judges, Standing } from "./check/index.ts";
 import { describeError } from "./describe-error.ts";
 import { SimDisk } from "./disk.ts";
 import type { CrashFate } from "./disk.ts";
 import type { Target } from "./fault.ts";
 import type { Plan } from "./nemesis.ts";
+import { observerOf } from "./observer.ts";
 import type { Witness } from "./witness.ts";
 import type { SimMachine, SimWorld } from "./world.ts";
 
@@ -55,9 +56,7 @@ export interface ClusterOptions {
   readonly plan: Plan;
   readonly agreement: Agreement;
   readonly witness: Witness;
-  readonly promises?: WirePromises;
-  readonly mandates?: Mandates;
-  readonly reads?: ReadRounds;
+  readonly judges?: Judges;
   /** Something happened that must never happen. */
   readonly violation: (text: string) => void;
   readonly probe?: Probe | undefined;
@@ -257,46 +256,9 @@ export class Cluster {
       storage: { ...this.storage, recoveredBytesMax: plan.logCacheBytes },
       keyspaces: { historyMs: plan.historyMs, sessionIdleMs: plan.sessionIdleMs },
       raftLimits: { logCacheBytesMax: plan.logCacheBytes, appendBytesMax: plan.appendBytes ?? limits.appendBytesMax },
-      observer: this.observer(member),
+      observer: observerOf(member, this.options, () => this.world.scheduler.nowMs),
       featureLevel: member.build,
       ...this.options.special?.(member),
-    };
-  }
-
-  private observer(member: Member): NodeObserver {
-    const { agreement, mandates, promises, reads, violation, witness } = this.options;
-    const { machine, name } = member;
-    return {
-      began: (replica) => {
-        member.owned.add(`${replica.group}/${replica.id}`);
-        promises?.restarted(`${name} ${machine.host.life}`, replica.group, replica.id, replica.raftStatus(), member.damaged);
-        // Its state is still being loaded: it begins again once that stands.
-        if (!replica.isReadable) return;
-        witness.began(name, replica);
-        agreement.began(name, replica.group, replica.applied);
-        if (replica.applied > 0) agreement.state(name, replica.group, replica.applied, replica.machine.hash());
-      },
-      applied: (replica, entry) => {
-        if (replica.isLeader) mandates?.applied(replica.group, replica.raftStatus(), entry);
-        promises?.applied(replica.group, replica.id, entry.index);
-        witness.applied(name, replica);
-        agreement.applied(name, replica.group, {
-          index: entry.index,
-          term: entry.term,
-          checksum: crc32(entry.data, entry.kind),
-          stateHash: replica.machine.hash(),
-        });
-      },
-      readsAsked: (replica, context) => reads?.asked(replica.group, replica.raftStatus(), context),
-      readsConfirmed: (replica, context) => reads?.confirmed(replica.group, replica.raftStatus(), context),
-      changed: (replica) => {
-        if (replica.isLeader) agreement.leads(name, replica.group, replica.term, this.world.scheduler.nowMs);
-      },
-      discarded: (replica) =>
-        this.options.discarded === undefined
-          ? violation(`${name} discarded its state of group ${replica.group}, which nobody made wrong`)
-          : this.options.discarded(member, replica),
-      stopped: (replica) => violation(`group ${replica.group} stopped on ${name}: ${describeError(replica.failure)}`),
     };
   }
 

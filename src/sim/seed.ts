@@ -4,7 +4,7 @@ import { openRawHandle } from "../api/index.ts";
 import type { RawHandle, UnumHandle } from "../api/index.ts";
 import { StreamCarrier } from "../wire/index.ts";
 import { parseAddress, silentLogger } from "../ports/index.ts";
-import { Agreement, Mandates, ReadRounds, WirePromises } from "./check/index.ts";
+import { Agreement, Judges } from "./check/index.ts";
 import type { IllegalKey } from "./check/index.ts";
 import { Cluster } from "./cluster.ts";
 import { describeError } from "./describe-error.ts";
@@ -109,9 +109,7 @@ class Run {
   private readonly cluster: Cluster;
   private readonly agreement = new Agreement();
   private readonly witness: Witness;
-  private readonly promises = new WirePromises();
-  private readonly mandates = new Mandates();
-  private readonly reads = new ReadRounds();
+  private readonly judges = new Judges();
   private readonly load: Load;
   private readonly judge: Judge;
   private readonly violations: string[] = [];
@@ -148,16 +146,14 @@ class Run {
       },
       violation: by("witness"),
     });
-    const { agreement, load, mandates, plan, promises, reads, witness, world } = this;
+    const { agreement, judges, load, plan, witness, world } = this;
     world.network.tap = (bytes) =>
       listen(bytes, (group, message) => {
-        promises.sent(group, message);
-        reads.sent(group, message);
-        mandates.sent(group, message, this.cluster.standing(group, message.from));
+        judges.sent(group, message, this.cluster.standing(group, message.from));
       });
     const corrupt = (member: Member): void => this.injector.attend(member);
     const probe = (name: ProbeName): void => this.reached(name);
-    this.cluster = new Cluster(world, { plan, agreement, witness, promises, mandates, reads, violation: by("node"), corrupt, probe });
+    this.cluster = new Cluster(world, { plan, agreement, witness, judges, violation: by("node"), corrupt, probe });
     const { cluster } = this;
     const open = (name: string, address: string): UnumHandle => this.open(world.machine(name), [address], false);
     this.judge = new Judge({
@@ -193,9 +189,7 @@ class Run {
       else this.violation("simulator", error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
     for (const found of this.agreement.violations) this.violation("agreement", found);
-    for (const found of this.promises.violations) this.violation("promises", found);
-    for (const found of this.mandates.violations) this.violation("mandates", found);
-    for (const found of this.reads.violations) this.violation("read rounds", found);
+    for (const [judge, found] of this.judges.violations()) this.violation(judge, found);
     this.historian?.(this.load.calls().map(describeCall));
     return this.result();
   }

@@ -8,8 +8,8 @@ export const machineMutants: readonly Mutant[] = [
     file: "src/runtime/gate.ts",
     edits: [
       {
-        text: "replica.read(new KeepAlive(call, replica));",
-        replacement: "new KeepAlive(call, replica).run();",
+        text: "replica.read(new KeepAlive(call, replica, ++this.counters.keepAlives, this.host.observer));",
+        replacement: "new KeepAlive(call, replica, ++this.counters.keepAlives, this.host.observer).run();",
       },
     ],
     ground: { profile: "network", nemeses: ["isolate"], workloads: ["lease", "claims"] },

@@ -25,9 +25,9 @@ describe("a linearizable read", () => {
   };
   const read = (between: readonly Message[], reader = leader()): readonly string[] =>
     judge((rounds) => {
-      rounds.asked(group, reader, 1);
+      rounds.asked(group, reader, "read 1");
       for (const message of between) rounds.sent(group, message);
-      rounds.confirmed(group, reader, 1);
+      rounds.confirmed(group, reader, "read 1");
     });
 
   it("is answered after a quorum followed the leader since it was asked", () => {
@@ -36,7 +36,7 @@ describe("a linearizable read", () => {
   });
 
   it("is not answered for want of a quorum, by a learner, or by what belongs to another term", () => {
-    const wrong = [expect.stringMatching(/replica 1 of group 1 answers a read although of its voters 1, 2, 3 only 1/)];
+    const wrong = [expect.stringMatching(/replica 1 of group 1 answers read 1 although of its voters 1, 2, 3 only 1/)];
     expect(read([])).toEqual(wrong);
     expect(read([beat(7)])).toEqual(wrong);
     expect(read([beat(7), answer(4, 7)])).toHaveLength(1);
@@ -46,9 +46,9 @@ describe("a linearizable read", () => {
   it("is not answered by the answer to a heartbeat that had left before", () => {
     const late = judge((rounds) => {
       rounds.sent(group, beat(7));
-      rounds.asked(group, leader(), 1);
+      rounds.asked(group, leader(), "read 1");
       rounds.sent(group, answer(2, 7));
-      rounds.confirmed(group, leader(), 1);
+      rounds.confirmed(group, leader(), "read 1");
     });
     expect(late).toHaveLength(1);
   });

@@ -25,7 +25,7 @@ interface Reign {
 }
 
 /**
- * A linearizable read is answered by a leader only once a quorum has answered a heartbeat that left after the read was asked (Raft
+ * A linearizable read, and a renewal of a lease, is answered by a leader only once a quorum has answered a heartbeat that left after it was asked (Raft
  * dissertation, section 6.4): counted from the messages that leave machines. Which of them arrived is not known here, so that what is
  * demanded is less than what raft must do, and never more.
  */
@@ -45,12 +45,13 @@ export class ReadRounds {
     }
   }
 
-  asked(group: GroupId, { configuration, replica, term }: Reader, context: number): void {
-    this.asks.set(`${group}/${replica}/${context}`, { reign: `${group}/${term}/${replica}`, configuration, at: ++this.events });
+  /** `what` is asked of a leader, "read 7" say: by this name it is confirmed. */
+  asked(group: GroupId, { configuration, replica, term }: Reader, what: string): void {
+    this.asks.set(`${group}/${replica}/${what}`, { reign: `${group}/${term}/${replica}`, configuration, at: ++this.events });
   }
 
-  confirmed(group: GroupId, { configuration, replica }: Reader, context: number): void {
-    const name = `${group}/${replica}/${context}`;
+  confirmed(group: GroupId, { configuration, replica }: Reader, what: string): void {
+    const name = `${group}/${replica}/${what}`;
     const asked = this.asks.get(name);
     if (asked === undefined) return;
     this.asks.delete(name);
@@ -61,7 +62,7 @@ export class ReadRounds {
     const who = [...answered.keys()].filter((voter) => has(voter));
     if (this.violations.length < 20)
       this.violations.push(
-        `replica ${replica} of group ${group} answers a read although of its voters ${configuration.voters.join(", ")} only ${[replica, ...who].join(", ")} followed it since the read was asked`,
+        `replica ${replica} of group ${group} answers ${what} although of its voters ${configuration.voters.join(", ")} only ${[replica, ...who].join(", ")} followed it since it was asked`,
       );
   }
 
