@@ -1,4 +1,4 @@
-import type { Prng, UnumError } from "../base/index.ts";
+import type { Probe, Prng, UnumError } from "../base/index.ts";
 import type { Carrier, ClusterStatus, LeaderTransfer, MemberStatus, NodeStatus } from "../wire/index.ts";
 import type { CallOptions, Handle, Running } from "./basics.ts";
 import type {
@@ -41,6 +41,8 @@ export interface Environment {
   readonly clock: HandleClock;
   readonly prng: Prng;
   readonly logger: HandleLogger;
+  /** Told of rare states as they are reached; changes nothing. */
+  readonly probe?: Probe | undefined;
   /** Opens a carrier to an endpoint ("local" for the embedded node, or "host:port"). Rejects with UnumError UNAVAILABLE. */
   dial(endpoint: string, timeoutMs: number): Promise<Carrier>;
   /** Fulfils when what stands behind the handle has stopped for good; never rejects. The handle then fails with NODE_STOPPED. */

@@ -47,6 +47,18 @@ export const probeTable = {
   "stray-replica-removed": "a replica that its group does not count any more goes",
   "replica-forgotten": "damage took every record of a replica, and the identity still knows it",
   "discarded-replica-gives-way": "the place of a discarded replica is given up",
+  "command-repeated": "a command that was applied before is answered with its first reply",
+  "command-below-floor": "a command comes so late that its reply is forgotten",
+  "session-expires": "a session that nobody used for long ends",
+  "revoke-of-earlier-term": "the end of a lease that an earlier leader timed does not count",
+  "superseded-claim-refused": "a write under a claim of another keyspace comes after a later claim's",
+  "watcher-falls-behind": "a watcher that does not keep up reads the history",
+  "watch-compacted": "a watch wants events that are forgotten",
+  "call-sent-again": "a command whose fate is unknown is sent again",
+  "session-opened-anew": "a handle's session had ended; its next command opens another",
+  "node-given-up": "a client leaves a connection that says nothing",
+  "watch-goes-on-elsewhere": "a watch that lost its node goes on where it was",
+  "change-told-twice": "a change comes again after a watch went on elsewhere, and is dropped",
 } as const satisfies Readonly<Record<string, string>>;
 
 export type ProbeName = keyof typeof probeTable;

@@ -1,4 +1,5 @@
 import { MalformedBytes, Reader, Writer } from "../base/index.ts";
+import type { Probe } from "../base/index.ts";
 import {
   decodeCommand,
   decodeQuery,
@@ -55,6 +56,8 @@ export interface KeyspaceOptions {
   readonly historyMs?: number | undefined;
   readonly historyBytes?: number | undefined;
   readonly sessionIdleMs?: number | undefined;
+  /** Told of rare states as they are reached; changes nothing. */
+  readonly probe?: Probe | undefined;
 }
 
 /** Bytes of deferred work done between two looks at the clock. */
@@ -75,8 +78,10 @@ export class Keyspace implements InnerMachine {
   private readonly restorer: KvRestorer;
   /** How many watchers this node has, for summaries. */
   countWatchers: () => number = () => 0;
+  readonly probe: Probe | undefined;
 
   constructor(options: KeyspaceOptions = {}) {
+    this.probe = options.probe;
     const settings: KvSettings = {
       maxBytes: options.maxBytes ?? defaultSettings.maxBytes,
       historyMs: options.historyMs ?? defaultSettings.historyMs,
@@ -84,7 +89,7 @@ export class Keyspace implements InnerMachine {
     };
     this.kv = new KvState(this.leases, settings);
     this.restorer = new KvRestorer(this.kv);
-    this.leaseCommands = new LeaseCommands(this.kv, this.leases, this.timers);
+    this.leaseCommands = new LeaseCommands(this.kv, this.leases, this.timers, options.probe);
   }
 
   get revision(): number {
@@ -158,7 +163,10 @@ export class Keyspace implements InnerMachine {
         return this.answer(this.leaseCommands.checkpoint(command));
       case "guarded": {
         const refused = this.fences.raise(command);
-        if (refused !== undefined) return this.refuse(refused);
+        if (refused !== undefined) {
+          this.probe?.("superseded-claim-refused");
+          return this.refuse(refused);
+        }
         return command.operation === undefined ? this.answer({ kind: "done" }) : this.applyDecoded(command.operation, meta);
       }
       case "configure":
@@ -315,7 +323,7 @@ export class KeyspaceMachine extends SessionMachine<Keyspace> implements Watchab
 
   constructor(inner: Keyspace, sessions?: SessionTable, featureLevel?: number, levelMax?: number) {
     super(inner, sessions, featureLevel, levelMax);
-    this.hub = new WatchHub(inner.kv);
+    this.hub = new WatchHub(inner.kv, inner.probe);
     inner.countWatchers = () => this.hub.count;
   }
 

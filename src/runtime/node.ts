@@ -111,7 +111,7 @@ export class UnumNode {
       checkpointMs: options.checkpointMs,
       host: replicaHostOf(this),
       watchLog: options.observer?.log,
-      factory: (group) => machineFactoryOf(group, options),
+      factory: (group) => machineFactoryOf(group, options, platform.probe),
       opened: (replica) => this.opened(replica),
     });
     this.hints = new Hints({

@@ -1,5 +1,5 @@
 import { UnumError, limits, systemGroup } from "../base/index.ts";
-import type { GroupId } from "../base/index.ts";
+import type { GroupId, Probe } from "../base/index.ts";
 import { keyspaceFactory, systemFactory } from "../machine/index.ts";
 import type { MachineFactory } from "../machine/index.ts";
 import type { ReplicaHost } from "../replica/index.ts";
@@ -69,9 +69,9 @@ export function replicaHostOf(node: UnumNode): ReplicaHost {
 }
 
 /** The machine of a group, as a build of this level has it. */
-export function machineFactoryOf(group: GroupId, options: NodeOptions): MachineFactory {
+export function machineFactoryOf(group: GroupId, options: NodeOptions, probe: Probe | undefined): MachineFactory {
   const level = featureLevelOf(options);
-  return group === systemGroup ? systemFactory(level) : keyspaceFactory(options.keyspaces, level);
+  return group === systemGroup ? systemFactory(level) : keyspaceFactory({ ...options.keyspaces, probe }, level);
 }
 
 /** What the gate asks of the node behind it, but for the methods that have a part of their own. */

@@ -21,6 +21,8 @@ const clusterName = "cluster";
 const dnsSeed = `dns:${clusterName}:${port}`;
 /** A node that stopped by itself is started again after this, as a supervisor would. */
 const superviseUs = 500_000;
+/** Machines that are switched on one after the other are all on by then. */
+const startUsMax = 3_000_000;
 
 /** Programs of two levels run side by side: this build, and one that supports a level more. */
 const oldestBuild = featureLevel;
@@ -148,8 +150,17 @@ export class Cluster {
     return [...this.members.values()].filter((member) => !member.removed && member.machine.host.alive);
   }
 
+  /** Now and then one machine after the other, so that the first look for those that are still off. */
   start(): void {
-    for (const member of this.members.values()) this.boot(member);
+    const prng = this.prng.fork("starts");
+    const oneByOne = prng.chance(1, 4);
+    for (const member of this.members.values()) {
+      if (!oneByOne) this.boot(member);
+      else {
+        this.crash(member, "power");
+        this.world.scheduler.schedule(prng.below(startUsMax), `start ${member.name}`, () => this.revive(member));
+      }
+    }
   }
 
   /** A new machine joins. Undefined while there is no cluster to join. */

@@ -372,6 +372,7 @@ class Run {
         clock,
         prng: this.world.prng.fork(`handle ${machine.host.name}`),
         logger: silentLogger,
+        probe: (name) => this.reached(name),
         dial: async (endpoint, timeoutMs) => {
           const address = parseAddress(endpoint);
           if (address === undefined) throw new UnumError("INVALID_ARGUMENT", `${endpoint} is no address`);

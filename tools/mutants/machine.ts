@@ -24,7 +24,7 @@ export const machineMutants: readonly Mutant[] = [
         replacement: "if (timer === undefined) return undefined;",
       },
     ],
-    ground: { profile: "clocks", nemeses: ["pause-client", "slow-disk"], workloads: ["lease", "claims"] },
+    ground: { profile: "clocks", nemeses: ["slow-disk", "clog"], workloads: ["etcd"] },
   },
   {
     name: "lease-clock-short",
@@ -44,8 +44,8 @@ export const machineMutants: readonly Mutant[] = [
     file: "src/machine/session/table.ts",
     edits: [
       {
-        text: 'if (known !== undefined) return typeof known === "number" ? plainReply(known) : known;',
-        replacement: "if (known !== undefined) this.drop(session, sequence);",
+        text: 'return typeof known === "number" ? plainReply(known) : known;',
+        replacement: "this.drop(session, sequence);",
       },
     ],
     ground: { profile: "network", workloads: ["counter"] },

@@ -189,6 +189,7 @@ export class Client implements RouterOwner, SessionOwner {
       return call.attempts === 0 ? this.finish(call, error) : this.park(call, error, fullMsDelay);
     }
     if (connection.calls.size === 0) this.watchSilence();
+    if (call.maybeApplied) this.environment.probe?.("call-sent-again");
     connection.send(call, call.deadlineMs - nowMs);
   }
 
@@ -239,7 +240,7 @@ export class Client implements RouterOwner, SessionOwner {
     if (call.settled) return;
     if (call.session !== 0n && isErrorReply(body)) {
       const reply = decodeReply(body);
-      if (!reply.ok && reply.code === "SESSION_EXPIRED") this.session(call.group).expired(call.session);
+      if (!reply.ok && reply.code === "SESSION_EXPIRED") this.sessionExpired(call);
     }
     this.remove(call);
     call.complete(body);
@@ -248,7 +249,7 @@ export class Client implements RouterOwner, SessionOwner {
   refused(call: Call, error: UnumError): void {
     if (call.settled) return;
     if (error.outcome === "unknown" && call.effect) call.maybeApplied = true;
-    if (error.code === "SESSION_EXPIRED") this.session(call.group).expired(call.session);
+    if (error.code === "SESSION_EXPIRED") this.sessionExpired(call);
     let delayMs = retryDelayMs(call.attempts, this.environment.prng);
     if (error.code === "NOT_LEADER") {
       const hint = leaderHint(error);
@@ -257,6 +258,11 @@ export class Client implements RouterOwner, SessionOwner {
       if (call.attempts <= 3 && this.router.pick(call) !== call.lastConnection) delayMs = 0;
     }
     this.retryOrFail(call, error, delayMs);
+  }
+
+  private sessionExpired(call: Call): void {
+    this.environment.probe?.("session-opened-anew");
+    this.session(call.group).expired(call.session);
   }
 
   private submit(call: Call, bodyBytes: number): void {

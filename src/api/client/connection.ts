@@ -165,19 +165,19 @@ export class Connection implements CallPlace {
 
   /**
    * One tick of the watch over silence. A machine that lost its power sends nothing, not even an end:
-   * a request that nobody would answer for its whole deadline is better sent to another node.
+   * a request that nobody would answer for its whole deadline is better sent to another node. Returns whether it was given up.
    */
-  tick(): void {
-    if (this.state !== "open") return;
+  tick(): boolean {
+    if (this.state !== "open") return false;
     if (this.heard || (this.calls.size === 0 && this.streams.size === 0)) {
       this.heard = false;
       this.silentTicks = 0;
       this.probeId = 0;
-      return;
+      return false;
     }
     this.silentTicks++;
     if (this.probeId === 0) {
-      if (this.silentTicks < (this.calls.size > 0 ? silentTicksCalls : silentTicksStreams)) return;
+      if (this.silentTicks < (this.calls.size > 0 ? silentTicksCalls : silentTicksStreams)) return false;
       this.probeId = this.nextId();
       this.silentTicks = 0;
       this.carrier.send(
@@ -194,7 +194,11 @@ export class Connection implements CallPlace {
           body: encodeAdminRequest({ op: "node-status" }),
         }),
       );
-    } else if (this.silentTicks >= silentTicksProbe) this.destroy();
+    } else if (this.silentTicks >= silentTicksProbe) {
+      this.destroy();
+      return true;
+    }
+    return false;
   }
 
   /** In order: what was sent before is still looked at. */

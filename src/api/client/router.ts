@@ -170,7 +170,7 @@ export class Router implements ConnectionOwner {
 
   /** Looks for nodes that have fallen silent. */
   tick(): void {
-    for (const connection of [...this.open]) connection.tick();
+    for (const connection of [...this.open]) if (connection.tick()) this.environment.probe?.("node-given-up");
   }
 
   close(): void {

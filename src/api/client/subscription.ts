@@ -122,6 +122,7 @@ export class Subscription implements StreamSink {
       this.next = change.revision + 1;
       this.space.note(change.revision);
     }
+    if (known && change.events.length > 0) this.client.environment.probe?.("change-told-twice");
     if (change.events.length === 0 || known) {
       this.consumed(body.length);
       if (known && !this.asked) return;
@@ -176,6 +177,7 @@ export class Subscription implements StreamSink {
   }
 
   private again(delayMs: number): void {
+    if (this.told) this.client.environment.probe?.("watch-goes-on-elsewhere");
     this.timer?.cancel();
     if (delayMs === 0) return this.open();
     this.timer = this.client.clock.after(delayMs, () => this.open());

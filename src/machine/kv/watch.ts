@@ -1,4 +1,5 @@
 import { Reader, Writer } from "../../base/index.ts";
+import type { Probe } from "../../base/index.ts";
 import { decodeWatchRequest, errorReply, type WatchRequest } from "../commands/index.ts";
 import type { Watcher } from "../types.ts";
 import { Intervals } from "./intervals.ts";
@@ -31,8 +32,10 @@ export class WatchHub {
   /** Events before this position, and revisions up to this one, have been offered to the watchers. */
   publishedPosition: number;
   publishedRevision: number;
+  readonly probe: Probe | undefined;
 
-  constructor(state: KvState) {
+  constructor(state: KvState, probe?: Probe) {
+    this.probe = probe;
     this.state = state;
     this.publishedPosition = state.history.end;
     this.publishedRevision = state.revision;
@@ -207,6 +210,7 @@ class HubWatcher implements Watcher {
     if (this.scanAt >= 0 || !this.wants(handle)) return;
     if (this.matches.length - this.taken < matchesMax) this.matches.push(position);
     else {
+      this.hub.probe?.("watcher-falls-behind");
       this.progressed = this.progress;
       this.scanAt = this.matches[this.taken] as number;
       this.matches = [];
@@ -236,6 +240,7 @@ class HubWatcher implements Watcher {
     this.told = false;
     if (this.closed) return { items: [], more: false };
     if (this.isBehind()) {
+      this.hub.probe?.("watch-compacted");
       this.cancel();
       const { compactRevision } = this.hub.state.history;
       const message = `the watch stands at revision ${this.progress + 1}, and the oldest kept is ${compactRevision}`;

@@ -1,4 +1,5 @@
 import { limits } from "../../base/index.ts";
+import type { Probe } from "../../base/index.ts";
 import type { Command, ReplyResult } from "../commands/index.ts";
 import type { KvState } from "../kv/state.ts";
 import { refusal, type Refusal } from "../refusal.ts";
@@ -17,8 +18,10 @@ export class LeaseCommands {
   private readonly kv: KvState;
   private readonly state: LeaseState;
   private readonly timers: LeaseTimers;
+  private readonly probe: Probe | undefined;
 
-  constructor(kv: KvState, state: LeaseState, timers: LeaseTimers) {
+  constructor(kv: KvState, state: LeaseState, timers: LeaseTimers, probe?: Probe) {
+    this.probe = probe;
     this.kv = kv;
     this.state = state;
     this.timers = timers;
@@ -42,6 +45,7 @@ export class LeaseCommands {
     const lease = this.find(command.lease);
     if ("code" in lease) return lease;
     if (command.term !== 0 && command.term !== meta.term) {
+      this.probe?.("revoke-of-earlier-term");
       return refusal("CONFLICT", `the lease was timed in term ${command.term}, and this is term ${meta.term}`, { term: meta.term });
     }
     for (const key of sortedKeys(lease)) {

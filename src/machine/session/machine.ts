@@ -1,4 +1,5 @@
 import { MalformedBytes, Reader, Writer } from "../../base/index.ts";
+import type { Probe } from "../../base/index.ts";
 import { encodeReply, envelopeBytes, errorReply, Kind, type ReplyResult } from "../commands/index.ts";
 import { featureLevelMax, featureLevelMin } from "../features.ts";
 import { Hash, hashText, Mixer } from "../hash.ts";
@@ -14,6 +15,8 @@ export interface InnerMachine {
   readonly revision: number;
   readonly compactRevision: number;
   readonly memoryBytes: number;
+  /** Told of rare states; changes nothing. */
+  readonly probe?: Probe | undefined;
   /** Before each command, whatever it is: state that ages does so by the log's time. */
   begin(meta: ApplyMeta): void;
   /** The command begins at `at`, with its kind. The reply's bytes do not change afterwards. Throws `MalformedBytes` and `UpgradeRequired` only, before anything is changed. */
@@ -54,6 +57,7 @@ export class SessionMachine<Inner extends InnerMachine> implements Machine {
     this.kind = inner.kind;
     this.inner = inner;
     this.sessions = sessions;
+    sessions.probe = inner.probe;
     this.level = featureLevel;
     this.levelMax = levelMax;
   }

@@ -1,4 +1,4 @@
-import { limits, MalformedBytes, Writer, type Reader } from "../../base/index.ts";
+import { limits, MalformedBytes, Writer, type Probe, type Reader } from "../../base/index.ts";
 import { errorReply, Status } from "../commands/index.ts";
 import { Hash, Mixer } from "../hash.ts";
 import { Section, type SectionSource } from "../snapshot.ts";
@@ -44,6 +44,8 @@ export class SessionTable {
   private readonly views = new Set<FrozenSessions>();
   private admitted: Session | undefined;
   private admittedSequence = 0;
+  /** Told of rare states; no part of the state. */
+  probe: Probe | undefined;
   private bytesKept = 0;
 
   constructor(idleMs: number = limits.sessionIdleMs) {
@@ -67,7 +69,11 @@ export class SessionTable {
   advance(timestamp: number): void {
     if (timestamp < this.nextExpiryAt) return;
     this.nextExpiryAt = timestamp + Math.floor(this.settings.idleMs / 64);
-    for (const session of this.sessions.values()) if (session.usedAt + this.settings.idleMs <= timestamp) this.remove(session);
+    for (const session of this.sessions.values()) {
+      if (session.usedAt + this.settings.idleMs > timestamp) continue;
+      this.probe?.("session-expires");
+      this.remove(session);
+    }
   }
 
   /** Opens a session and returns its id: the index of the registration, or the next free number. Undefined: there are too many. */
@@ -96,6 +102,7 @@ export class SessionTable {
     session.usedAt = timestamp;
     if (floor > session.floor) this.raiseFloor(session, floor);
     if (sequence < session.floor) {
+      this.probe?.("command-below-floor");
       return errorReply(
         "UNKNOWN_OUTCOME",
         `sequence ${sequence} is below the session's floor ${session.floor}: it was answered or given up before`,
@@ -104,7 +111,10 @@ export class SessionTable {
       );
     }
     const known = session.replies.get(sequence);
-    if (known !== undefined) return typeof known === "number" ? plainReply(known) : known;
+    if (known !== undefined) {
+      this.probe?.("command-repeated");
+      return typeof known === "number" ? plainReply(known) : known;
+    }
     if (session.replies.size >= this.settings.repliesMax || session.replyBytes >= this.settings.replyBytesMax) {
       return errorReply(
         "OVERLOADED",

@@ -44,7 +44,8 @@ export class DurableLogs {
       for (let index = Math.max(from, firstIndex, snapshot.index + 1); index < end; index++) found.set(index, term);
     });
     const last = Math.max(lastIndex, snapshot.index);
-    if (known?.incarnation === incarnation && trusted && !suspect) this.compare(`replica ${replica} of group ${group}`, known, found, snapshot.index, last);
+    if (known?.incarnation === incarnation && trusted && !suspect)
+      this.compare(`replica ${replica} of group ${group}`, known, found, snapshot.index, last);
     this.logs.set(name, { incarnation, terms: found, lastIndex: last, term: hardState.term, inFlight: [] });
   }
 
@@ -100,7 +101,9 @@ export class DurableLogs {
     const sure = Math.min(known.lastIndex, ...firsts.map((index) => index - 1));
     if (last < sure) return this.report(`${who} had ${known.lastIndex} entries on its disk and is back with ${last}`);
     if (firsts.length === 0 && last > Math.max(known.lastIndex, snapshotIndex))
-      return this.report(`${who} had entries up to ${known.lastIndex} on its disk and is back with ${last}: what was replaced is there again`);
+      return this.report(
+        `${who} had entries up to ${known.lastIndex} on its disk and is back with ${last}: what was replaced is there again`,
+      );
     for (let index = snapshotIndex + 1; index <= sure; index++) {
       const [before, now] = [known.terms.get(index), found.get(index)];
       if (before === undefined || now === undefined || before === now) continue;

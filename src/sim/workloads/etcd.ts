@@ -114,14 +114,17 @@ class EtcdObjects extends Objects {
       client.space.guard.attach(key, value, leasing);
       await client.run({ kind: "put", key, value, ifRevision: undefined, lease: id }, etcd.name);
       const alive = client.open(Lease.method.leaseKeepAlive);
-      for (let times = prng.below(4); times > 0 && !client.stopped; times--) {
-        await host.sleep(prng.below(ttlMs / 2));
+      // Some ask again and again around the very end, when the leader may have begun to revoke it.
+      const isLate = prng.chance(1, 4);
+      if (isLate) await host.sleep(Math.max(0, sentMs + ttlMs - 100 - host.nowMs()));
+      for (let times = isLate ? 30 : prng.below(4); times > 0 && !client.stopped; times--) {
+        await host.sleep(isLate ? prng.below(25) : prng.below(ttlMs / 2));
         const askedMs = host.nowMs();
         alive.send({ ID });
         const answer = await alive.next();
         if (answer === undefined || answer.TTL === 0n) break;
         sentMs = askedMs;
-        this.note("kept alive");
+        this.note(isLate ? "kept late" : "kept alive");
       }
       alive.cancel();
       leasing.releasedMs = host.nowMs();
