@@ -22,7 +22,7 @@ const dnsSeed = `dns:${clusterName}:${port}`;
 /** A node that stopped by itself is started again after this, as a supervisor would. */
 const superviseUs = 500_000;
 /** Machines that are switched on one after the other are all on by then. */
-const startUsMax = 3_000_000;
+const startUsMax = 1_500_000;
 
 /** Programs of two levels run side by side: this build, and one that supports a level more. */
 const oldestBuild = featureLevel;
