@@ -115,7 +115,7 @@ class EtcdObjects extends Objects {
       await client.run({ kind: "put", key, value, ifRevision: undefined, lease: id }, etcd.name);
       const alive = client.open(Lease.method.leaseKeepAlive);
       // Some ask again and again around the very end, when the leader may have begun to revoke it.
-      const isLate = prng.chance(1, 4);
+      const isLate = seconds === 2 && prng.chance(1, 3);
       if (isLate) await host.sleep(Math.max(0, sentMs + ttlMs - 100 - host.nowMs()));
       for (let times = isLate ? 30 : prng.below(4); times > 0 && !client.stopped; times--) {
         await host.sleep(isLate ? prng.below(25) : prng.below(ttlMs / 2));
