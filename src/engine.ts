@@ -130,7 +130,7 @@ function readDoor(text: string | undefined, insecure: boolean): EtcdGatewayOptio
   if (insecure || isLoopback(address.host)) return { listen: address };
   throw new UnumError(
     "INSECURE",
-    `Etcd's clients would be answered on ${address.host} without authentication. Use 127.0.0.1, or say --insecure when the network is trusted.`,
+    `Etcd's clients would be answered on ${address.host} in clear text. Use 127.0.0.1, or say --insecure when the network is trusted.`,
   );
 }
 

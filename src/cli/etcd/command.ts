@@ -72,8 +72,11 @@ async function run(context: CliContext, input: EtcdInput, plan: EtcdPlan): Promi
 function serverOf(plan: EtcdPlan, secure: HttpSecurity | undefined, peers: StreamSecurity | undefined): EtcdServer {
   const doors = plan.ports.map(({ listen, probesOnly, secure: wanted }) => ({ listen, probesOnly, secure: wanted ? secure : undefined }));
   const { clientUrls, compaction, electionMs, messageBytesMax, progressEveryMs, txnOperationsMax } = plan;
+  const { certificatesNameUsers, passwordCost, tokenMs } = plan;
   const peerScheme = peers === undefined ? "http" : "https";
-  return { doors, electionMs, peers, settings: { peerScheme, clientUrls, compaction, messageBytesMax, progressEveryMs, txnOperationsMax } };
+  const auth = { certificatesNameUsers, passwordCost, tokenMs };
+  const settings = { peerScheme, clientUrls, compaction, messageBytesMax, progressEveryMs, txnOperationsMax, ...auth } as const;
+  return { doors, electionMs, peers, settings };
 }
 
 function sayWhatIsIgnored(logger: Logger, input: EtcdInput): void {

@@ -106,6 +106,15 @@ describe("a command line of etcd", () => {
     expect(await mistake("--proxy off --force-new-cluster=false --pre-vote=false --strict-reconfig-check")).toBe("none");
   });
 
+  it("says how users are known", async () => {
+    const { certificatesNameUsers, passwordCost, tokenMs } = await plan("");
+    expect([certificatesNameUsers, passwordCost, tokenMs]).toEqual([false, 10, 300_000]);
+    const made = await plan("--bcrypt-cost 5 --auth-token-ttl 20");
+    expect([made.passwordCost, made.tokenMs]).toEqual([5, 20_000]);
+    const odd = await plan("--bcrypt-cost 99 --auth-token-ttl 0");
+    expect([odd.passwordCost, odd.tokenMs]).toEqual([10, 300_000]);
+  });
+
   it("says what history is kept", async () => {
     expect((await plan("--auto-compaction-retention 2")).compaction).toEqual({ mode: "periodic", retentionMs: 7_200_000 });
     expect((await plan("--auto-compaction-retention 1m30s")).compaction).toEqual({ mode: "periodic", retentionMs: 90_000 });

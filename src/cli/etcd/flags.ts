@@ -107,7 +107,7 @@ export const etcdFlags = {
   // Security
   "cert-file": use("text", "", "PEM file: the certificate for https client URLs"),
   "key-file": use("text", "", "PEM file: its key"),
-  "client-cert-auth": use("switch", "false", "Refuse clients without a certificate that --trusted-ca-file signed"),
+  "client-cert-auth": use("switch", "false", "Refuse clients without a certificate that --trusted-ca-file signed; its common name is the user of who shows no token"),
   "trusted-ca-file": use("text", "", "PEM file: who signs certificates of clients; alone it asks for client certificates as --client-cert-auth does"),
   "auto-tls": use("switch", "false", "A certificate signed by itself for https client URLs, made at each start; it needs no file"),
   "self-signed-cert-validity": use("number", "1", "Years that the certificate of --auto-tls is valid"),
@@ -131,9 +131,9 @@ export const etcdFlags = {
   "peer-skip-client-san-verification": accept("switch", "false", "names in certificates of members that dial are not compared"),
   "cors": accept("list", "*", "pages of the same origin may ask"),
   "host-whitelist": refuse("list", "*", "the Host of a request is not compared"),
-  "auth-token": use("text", "simple", "simple; jwt is refused. There are no users and no tokens yet"),
-  "bcrypt-cost": accept("number", "10", "there are no users yet"),
-  "auth-token-ttl": accept("number", "300", "there are no tokens yet"),
+  "auth-token": use("text", "simple", "simple; jwt is refused. A token is good on every member"),
+  "bcrypt-cost": use("number", "10", "How hard passwords are to try, 4 to 31: by scrypt, of which each step doubles time and memory as bcrypt's does. More than 14 counts as 14 (256 MiB)"),
+  "auth-token-ttl": use("number", "300", "Seconds after which a token ends that was not shown to a member"),
   // Monitoring and logging
   "enable-pprof": refuse("switch", "false", "there is no Go runtime to profile"),
   "metrics": accept("text", "basic", "there is one set of metrics"),

@@ -29,6 +29,9 @@ export interface EtcdPlan {
   readonly messageBytesMax: number;
   readonly progressEveryMs: number;
   readonly compaction: Compaction | undefined;
+  readonly tokenMs: number;
+  readonly passwordCost: number;
+  readonly certificatesNameUsers: boolean;
   readonly tls: PlannedTls | undefined;
   /** Between nodes. */
   readonly peerTls: PlannedTls | undefined;
@@ -71,6 +74,7 @@ export function planOf(input: EtcdInput): EtcdPlan {
     messageBytesMax: boundedOf(input, "max-request-bytes", 1, 1_572_864) + limits.etcdMessageBytesMax - 1_572_864,
     progressEveryMs: Math.max(1, input.durationMs("watch-progress-notify-interval")),
     compaction: compactionOf(input),
+    ...authOf(input),
     tls: ports.some(({ secure }) => secure)
       ? tlsOf(input, "", [...ports.map(({ listen }) => listen.host), ...hostsOf(input, "advertise-client-urls")])
       : undefined,
@@ -212,6 +216,17 @@ function boundedOf(input: EtcdInput, name: EtcdFlagName, min: number, max: numbe
   const value = input.number(name);
   if (!Number.isInteger(value) || value < min || value > max) throw wrong(input, name, `is from ${min} to ${max} here`);
   return value;
+}
+
+/** As etcd: what is out of range is the default. */
+function authOf(input: EtcdInput): Pick<EtcdPlan, "tokenMs" | "passwordCost" | "certificatesNameUsers"> {
+  const cost = input.number("bcrypt-cost");
+  const seconds = input.number("auth-token-ttl");
+  return {
+    tokenMs: (seconds > 0 ? seconds : 300) * 1_000,
+    passwordCost: cost >= 4 && cost <= 31 ? Math.floor(cost) : 10,
+    certificatesNameUsers: input.isOn("client-cert-auth"),
+  };
 }
 
 function compactionOf(input: EtcdInput): Compaction | undefined {

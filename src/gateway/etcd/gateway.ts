@@ -2,6 +2,11 @@ import type { RawHandle } from "../../api/index.ts";
 import { defaultKeyspaceName, limits, utf8Encode } from "../../base/index.ts";
 import { formatAddress } from "../../ports/index.ts";
 import type { Address, Clock, Digests, Http, HttpExchange, HttpListener, HttpSecurity, Logger, Random } from "../../ports/index.ts";
+import { Access } from "./auth/access.ts";
+import { AuthKeeper } from "./auth/keeper.ts";
+import { defaultCost, Passwords } from "./auth/passwords.ts";
+import { authService } from "./auth/service.ts";
+import { Tokens } from "./auth/tokens.ts";
 import { clusterService } from "./cluster/service.ts";
 import { etcdErrors, toEtcdError } from "./errors.ts";
 import { GrpcServer, Partials } from "./grpc/index.ts";
@@ -21,7 +26,6 @@ import { Endpoints } from "./probes/endpoints.ts";
 import { healthService } from "./probes/health.ts";
 import { reflectionService } from "./probes/reflection.ts";
 import { MemberRecords, recordsKeyspace } from "./records.ts";
-import { openAccess } from "./service.ts";
 import type { Ground } from "./service.ts";
 import { watchService } from "./watch/service.ts";
 
@@ -51,6 +55,12 @@ export interface EtcdSettings {
   readonly compaction?: CompactionTerms | undefined;
   /** How the member list writes where nodes listen. Default "http". */
   readonly peerScheme?: "http" | "https" | undefined;
+  /** How long a token is good that nobody shows. */
+  readonly tokenMs?: number | undefined;
+  /** How hard passwords are to try: etcd's `bcrypt-cost`, 4 to 31. */
+  readonly passwordCost?: number | undefined;
+  /** Clients without a token are the users that their certificates name. */
+  readonly certificatesNameUsers?: boolean | undefined;
 }
 
 /** What a root gives. The handle is the gateway's own: `close` closes it. */
@@ -74,6 +84,9 @@ const graceMs = 500;
 
 /** A watch that asked for it is told how far it is, when nothing happened for so long. etcd's default. */
 const progressEveryMs = 600_000;
+
+/** A token that nobody shows ends after this. etcd's default. */
+const tokenMs = 300_000;
 
 /** A cluster that could not take where this member answers is asked again after this. */
 const tellAgainMs = 1_000;
@@ -107,6 +120,8 @@ class Gateway implements EtcdGateway {
   private readonly ports: EtcdGatewayPorts;
   private readonly settings: EtcdSettings;
   private readonly compactor: AutoCompactor | undefined;
+  private readonly keeper: AuthKeeper;
+  private readonly tokens: Tokens;
   private readonly listeners: HttpListener[] = [];
   private closed = false;
 
@@ -116,7 +131,10 @@ class Gateway implements EtcdGateway {
     this.settings = settings;
     const kv = handle.raw(defaultKeyspaceName);
     this.monitor = new LeaderMonitor(kv, ports.clock);
+    this.keeper = new AuthKeeper(ports, handle);
+    this.tokens = new Tokens(ports, settings.tokenMs ?? tokenMs);
     const ground = this.groundOf(ports, handle);
+    const house = { keeper: this.keeper, tokens: this.tokens, passwords: new Passwords(ports, settings.passwordCost ?? defaultCost) };
     const partials = new Partials(limits.httpPartialBytesMax);
     const host = {
       clock: ports.clock,
@@ -125,10 +143,7 @@ class Gateway implements EtcdGateway {
       partials,
       toStatus: ground.toStatus,
     };
-    this.grpc = new GrpcServer(
-      services.flatMap((service) => service(ground)),
-      host,
-    );
+    this.grpc = new GrpcServer([...services.flatMap((service) => service(ground)), ...authService(ground, house)], host);
     this.json = new JsonGateway(this.grpc.methods, host);
     this.endpoints = new Endpoints(ground);
     this.compactor = settings.compaction === undefined ? undefined : new AutoCompactor(ground, settings.compaction);
@@ -148,6 +163,7 @@ class Gateway implements EtcdGateway {
     const urls = this.settings.clientUrls ?? [`${first.secure === undefined ? "http" : "https"}://${formatAddress(this.address)}`];
     this.tell(urls).catch((error: unknown) => this.ports.logger.debug("the etcd gateway was not announced", { reason: String(error) }));
     this.compactor?.start();
+    this.keeper.open();
   }
 
   private open(http: Http, { listen, probesOnly = false, secure }: EtcdDoor): Promise<HttpListener> {
@@ -168,6 +184,7 @@ class Gateway implements EtcdGateway {
     this.grpc.stop(etcdErrors.stopped());
     this.monitor.close();
     this.compactor?.close();
+    this.keeper.close();
     await Promise.all(this.listeners.map((listener) => listener.stop(graceMs)));
     await this.handle.close();
   }
@@ -198,7 +215,8 @@ class Gateway implements EtcdGateway {
 
   private groundOf(ports: EtcdGatewayPorts, handle: RawHandle): Ground {
     const kv = handle.raw(defaultKeyspaceName);
-    const { monitor } = this;
+    const { keeper, monitor, tokens } = this;
+    const within: Ground["within"] = (call) => ({ timeout: Math.max(1, Math.min(callMsMax, call.timeoutMs ?? callMsMax)) });
     const quota = new QuotaWatch({ handle, kv, logger: ports.logger });
     let place = { clusterId: 0n, memberId: 0n };
     handle.ready
@@ -214,12 +232,12 @@ class Gateway implements EtcdGateway {
       random: ports.random,
       digests: ports.digests,
       logger: ports.logger,
-      access: openAccess,
+      access: new Access({ kv, within }, keeper, tokens, this.settings.certificatesNameUsers ?? false),
       peerScheme: this.settings.peerScheme ?? "http",
       txnOperationsMax: Math.min(this.settings.txnOperationsMax ?? limits.transactionOperationsMax, limits.transactionOperationsMax),
       progressEveryMs: this.settings.progressEveryMs ?? progressEveryMs,
       header: (revision) => ({ ...place, revision: BigInt(revision), raftTerm: BigInt(kv.leader.term) }),
-      within: (call) => ({ timeout: Math.max(1, Math.min(callMsMax, call.timeoutMs ?? callMsMax)) }),
+      within,
       toStatus: (failure) => {
         quota.failed(failure);
         return toEtcdError(failure);

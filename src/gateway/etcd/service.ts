@@ -1,6 +1,7 @@
 import type { RawHandle, RawKeyspace } from "../../api/index.ts";
 import type { CallOptions } from "../../api/index.ts";
 import type { Clock, Digests, Logger, Random } from "../../ports/index.ts";
+import type { Access } from "./auth/access.ts";
 import type { Call, GrpcError } from "./grpc/index.ts";
 
 export interface HeaderFields {
@@ -37,23 +38,3 @@ export interface Ground {
    */
   leaderRequired(call: Call, lost: (error: GrpcError) => void): () => void;
 }
-
-/** Who may do what. Each method throws the `GrpcError` that refuses, in the turn in which it is called. Keys are latin1 strings. */
-export interface Access {
-  read(call: Call, key: string, end: string): void;
-  write(call: Call, key: string): void;
-  remove(call: Call, key: string, end: string): void;
-  /** For what only administrators may do. */
-  administer(call: Call): void;
-  /** For what any known user may do. */
-  known(call: Call): void;
-}
-
-/** Authentication is not enabled: everybody may do everything. */
-export const openAccess: Access = {
-  read: () => undefined,
-  write: () => undefined,
-  remove: () => undefined,
-  administer: () => undefined,
-  known: () => undefined,
-};

@@ -33,6 +33,9 @@ export class EtcdClient extends Client {
       sha256: () => {
         throw new Error("nobody asks this gateway for a hash");
       },
+      stretch: () => {
+        throw new Error("nobody has a password here");
+      },
     };
     if (!isRaw(client.handle)) throw new Error("a gateway stands on a handle that speaks the machine's words");
     const ports = { http: this.http, clock, random, digests, logger: silentLogger };

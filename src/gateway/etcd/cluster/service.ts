@@ -45,13 +45,13 @@ export function clusterService(ground: Ground): readonly Method[] {
   }
 
   return defineService(Cluster, {
+    // As in etcd, whoever asks is told: clients look for members before they say who they are.
     memberList: async (_request, call) => {
-      access.known(call);
       return { header: ground.header(0), members: await list(ground.within(call)) };
     },
 
     memberAdd: async (request, call) => {
-      access.administer(call);
+      await access.administer(call);
       const peerUrls = checkUrls(request.peerURLs);
       const members = await list(ground.within(call));
       if (members.some((member) => member.peerURLs?.some((url) => peerUrls.includes(url)))) throw etcdErrors.peerUrlExists();
@@ -63,14 +63,14 @@ export function clusterService(ground: Ground): readonly Method[] {
     },
 
     memberRemove: async (request, call) => {
-      access.administer(call);
+      await access.administer(call);
       const id = hexOf(request.ID);
       if (!(await records.withdraw(id))) await removeNode(ground, id, ground.within(call));
       return { header: ground.header(0), members: await list(ground.within(call)) };
     },
 
     memberUpdate: async (request, call) => {
-      access.administer(call);
+      await access.administer(call);
       const peerUrls = checkUrls(request.peerURLs);
       const members = await list(ground.within(call));
       const member = members.find(({ ID }) => ID === request.ID);
@@ -80,7 +80,7 @@ export function clusterService(ground: Ground): readonly Method[] {
     },
 
     memberPromote: async (request, call) => {
-      access.administer(call);
+      await access.administer(call);
       const members = await list(ground.within(call));
       const member = members.find(({ ID }) => ID === request.ID);
       if (member === undefined) throw etcdErrors.memberNotFound();

@@ -129,8 +129,9 @@ abstract class JsonExchange implements Call, HttpHandlers, Partial {
     return this.exchange.peer;
   }
 
-  get subject(): string | undefined {
-    return this.exchange.subject;
+  /** As in etcd, certificates name no users here. */
+  get subject(): undefined {
+    return undefined;
   }
 
   onCancel(callback: () => void): void {

@@ -1,12 +1,15 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { takeResult } from "../../../api/index.ts";
 import { isUnumError, latin1Encode, limits } from "../../../base/index.ts";
+import type { Rights } from "../auth/rights.ts";
 import { etcdErrors } from "../errors.ts";
 import { defineService } from "../grpc/index.ts";
 import type { Answers, Method, Questions } from "../grpc/index.ts";
 import { Lease } from "../messages/index.ts";
-import type { LeaseKeepAliveRequest } from "../messages/index.ts";
+import type { LeaseKeepAliveRequest, LeaseTimeToLiveResponseSchema } from "../messages/index.ts";
 import type { Ground } from "../service.ts";
 import { leaseOf, signedLease } from "../kv/operations.ts";
+import { askForLease } from "./rights.ts";
 
 const secondMs = 1000;
 /** Keep-alives of one stream that wait for their answers; a client that sends more is not read. */
@@ -16,7 +19,7 @@ export function leaseService(ground: Ground): readonly Method[] {
   const { kv, access } = ground;
   return defineService(Lease, {
     leaseGrant: async (request, call) => {
-      access.known(call);
+      await access.known(call);
       if (request.TTL > BigInt(limits.leaseSecondsMax)) throw etcdErrors.leaseTtlTooLarge();
       // Too short a lease is as long as the shortest.
       const seconds = Math.max(limits.leaseSecondsMin, Number(request.TTL));
@@ -32,9 +35,15 @@ export function leaseService(ground: Ground): readonly Method[] {
     },
 
     leaseRevoke: async (request, call) => {
-      access.known(call);
-      const command = { kind: "lease-revoke", lease: leaseOf(request.ID), term: 0 } as const;
-      const revision = await kv.command(command, (reply) => takeResult(reply, "done").revision, ground.within(call));
+      const lease = leaseOf(request.ID);
+      const command = { kind: "lease-revoke", lease, term: 0 } as const;
+      const ask = (rights: Rights): Promise<void> => {
+        rights.known();
+        return askForLease(ground, call, rights, lease);
+      };
+      const revision = await access.act(call, ask, () =>
+        kv.command(command, (reply) => takeResult(reply, "done").revision, ground.within(call)),
+      );
       return { header: ground.header(revision) };
     },
 
@@ -43,10 +52,9 @@ export function leaseService(ground: Ground): readonly Method[] {
     },
 
     leaseTimeToLive: async (request, call) => {
-      access.known(call);
       const query = { kind: "lease", lease: leaseOf(request.ID), keys: request.keys } as const;
-      try {
-        return await kv.query(
+      const run = async (rights: Rights): Promise<MessageInitShape<typeof LeaseTimeToLiveResponseSchema>> => {
+        const { keys, ...answer } = await kv.query(
           query,
           (reply) => {
             const { revision, result } = takeResult(reply, "lease");
@@ -55,11 +63,16 @@ export function leaseService(ground: Ground): readonly Method[] {
               ID: request.ID,
               TTL: BigInt(Math.floor(result.remainingMs / secondMs)),
               grantedTTL: BigInt(Math.floor(result.ttlMs / secondMs)),
-              keys: result.keys.map((key) => latin1Encode(key)),
+              keys: result.keys,
             };
           },
           ground.within(call),
         );
+        for (const key of keys) rights.read(key, "");
+        return { ...answer, keys: keys.map((key) => latin1Encode(key)) };
+      };
+      try {
+        return await access.read(call, (rights) => rights.known(), run);
       } catch (error) {
         if (!isUnumError(error, "LEASE_NOT_FOUND")) throw error;
         return { header: ground.header(kv.revision), ID: request.ID, TTL: -1n };
@@ -67,7 +80,7 @@ export function leaseService(ground: Ground): readonly Method[] {
     },
 
     leaseLeases: async (_request, call) => {
-      access.known(call);
+      await access.known(call);
       return kv.query(
         { kind: "leases" },
         (reply) => {
@@ -85,6 +98,8 @@ class KeepAlives implements Questions<LeaseKeepAliveRequest> {
   private readonly ground: Ground;
   private readonly answers: Answers<object>;
   private readonly releaseLeader: () => void;
+  /** Whether its client may do this: asked once for the stream. */
+  private allowed: Promise<void> | undefined;
   private waiting = 0;
   private ending = false;
   private last: Promise<void> = Promise.resolve();
@@ -124,6 +139,8 @@ class KeepAlives implements Questions<LeaseKeepAliveRequest> {
 
   /** Seconds; 0 says that there is no such lease. */
   private async renew(id: bigint): Promise<bigint> {
+    this.allowed ??= this.ground.access.known(this.answers.call);
+    await this.allowed;
     try {
       const ms = await this.ground.kv.keepAlive(leaseOf(id), this.ground.within(this.answers.call));
       return BigInt(Math.max(1, Math.floor(ms / secondMs)));

@@ -1,12 +1,14 @@
 import { equalBytes, latin1Decode, latin1Encode } from "../../../base/index.ts";
+import type { Rights } from "../auth/rights.ts";
 import { Code, defineService, GrpcError } from "../grpc/index.ts";
 import type { Answers, Call, Method } from "../grpc/index.ts";
 import { keyValueOf } from "../kv/results.ts";
 import { boundedNumber, leaseOf, signedLease } from "../kv/operations.ts";
+import { askForLease } from "../lease/rights.ts";
 import { Election } from "../messages/index.ts";
 import type { LeaderKey } from "../messages/index.ts";
 import type { Ground } from "../service.ts";
-import { createdAt, follow, leavePlace, nearest, runTxn, takePlace, waitInLine } from "./line.ts";
+import { createdAt, follow, leaving, nearest, ranOf, takePlace, waitInLine } from "./line.ts";
 
 const missingLeader = (): GrpcError => new GrpcError(Code.unknown, '"leader" field must be provided');
 const notLeader = (): GrpcError => new GrpcError(Code.unknown, "election: not leader");
@@ -36,8 +38,7 @@ export function electionService(ground: Ground): readonly Method[] {
 
     leader: async (request, call) => {
       const name = latin1Decode(request.name);
-      ground.access.read(call, `${name}/`, `${name}0`);
-      const { revision, entry } = await nearest(ground, call, name);
+      const { revision, entry } = await ground.access.read(call, asksToSee(name), () => nearest(ground, call, name));
       if (entry === undefined) throw noLeader();
       return { header: ground.header(revision), kv: keyValueOf(entry) };
     },
@@ -45,7 +46,6 @@ export function electionService(ground: Ground): readonly Method[] {
     observe: (answers) => ({
       message: (request) => {
         const name = latin1Decode(request.name);
-        ground.access.read(answers.call, `${name}/`, `${name}0`);
         observe(ground, answers, name).catch((error: unknown) => answers.fail(ground.toStatus(error)));
       },
       ended: () => undefined,
@@ -56,10 +56,18 @@ export function electionService(ground: Ground): readonly Method[] {
       const { leader } = request;
       if (leader === undefined) throw missingLeader();
       const key = latin1Decode(leader.key);
-      ground.access.remove(call, key, "");
-      return { header: ground.header(await leavePlace(ground, call, { key, revision: boundedNumber(leader.rev) })) };
+      const ask = (rights: Rights): void => {
+        rights.read(key, "");
+        rights.write(key);
+      };
+      const { revision } = await ground.access.write(call, ask, leaving({ key, revision: boundedNumber(leader.rev) }), ranOf);
+      return { header: ground.header(revision) };
     },
   });
+}
+
+function asksToSee(name: string): (rights: Rights) => void {
+  return (rights) => rights.read(`${name}/`, `${name}0`);
 }
 
 type Leader = Pick<LeaderKey, "key" | "rev" | "lease">;
@@ -67,10 +75,15 @@ type Leader = Pick<LeaderKey, "key" | "rev" | "lease">;
 /** Only while its place is the leader's own. */
 async function proclaim(ground: Ground, call: Call, leader: Leader, value: Uint8Array): Promise<number> {
   const key = latin1Decode(leader.key);
-  ground.access.write(call, key);
+  const ask = async (rights: Rights): Promise<void> => {
+    rights.read(key, "");
+    rights.write(key);
+    await askForLease(ground, call, rights, leaseOf(leader.lease));
+  };
   const put = { kind: "put", key, value, lease: leaseOf(leader.lease), previous: false, ignoreValue: false, ignoreLease: false } as const;
   const compare = [createdAt(key, boundedNumber(leader.rev))];
-  const { revision, succeeded } = await runTxn(ground, call, { kind: "txn", compare, success: [put], failure: [] });
+  const txn = { kind: "txn", compare, success: [put], failure: [] } as const;
+  const { revision, succeeded } = await ground.access.write(call, ask, txn, ranOf);
   if (!succeeded) throw notLeader();
   return revision;
 }
@@ -83,7 +96,7 @@ async function observe(
 ): Promise<void> {
   const { call } = answers;
   while (!call.isOver) {
-    const { revision, entry } = await nearest(ground, call, name);
+    const { revision, entry } = await ground.access.read(call, asksToSee(name), () => nearest(ground, call, name));
     if (entry === undefined) {
       await follow(ground, call, { key: `${name}/`, end: `${name}0` }, revision + 1, ({ events }) =>
         events.some(({ kind }) => kind === "put"),

@@ -1,13 +1,17 @@
 import { takeResult } from "../../../api/index.ts";
 import type { KeyValue, RangeOperation, RawCompare, TxnOperation, WatchChange } from "../../../api/index.ts";
 import { emptyBytes } from "../../../base/index.ts";
+import type { Rights } from "../auth/rights.ts";
 import { Code, GrpcError } from "../grpc/index.ts";
 import type { Call } from "../grpc/index.ts";
 import { leaseOf } from "../kv/operations.ts";
+import { askForLease } from "../lease/rights.ts";
 import type { Ground } from "../service.ts";
 
 /** What a session of etcd's client library lasts that names no lease. It is not kept alive, since nobody could say for how long. */
 const sessionMs = 60_000;
+/** How long the place of a client that went away is tried to be given up; then it ends with its lease. */
+const leaveMs = 7_000;
 
 /** A place in the line of a name: etcd's own layout, so that its clients and ours wait behind each other. */
 export interface Place {
@@ -44,21 +48,17 @@ export function createdAt(key: string, revision: number): RawCompare {
   return { key, end: "", target: "create", relation: "equal", number: revision, lease: 0n, value: emptyBytes };
 }
 
-export async function runTxn(
-  ground: Ground,
-  call: Call,
-  txn: TxnOperation,
-): Promise<{ readonly revision: number; readonly succeeded: boolean; readonly found: KeyValue | undefined }> {
-  return ground.kv.command(
-    txn,
-    (reply) => {
-      const { revision, result } = takeResult(reply, "txn");
-      const [first] = result.results;
-      const entry = first?.kind === "range" ? first.entries[0] : undefined;
-      return { revision, succeeded: result.succeeded, found: entry === undefined ? undefined : { ...entry, value: entry.value.slice() } };
-    },
-    ground.within(call),
-  );
+export interface Ran {
+  readonly revision: number;
+  readonly succeeded: boolean;
+  readonly found: KeyValue | undefined;
+}
+
+export function ranOf(reply: Uint8Array): Ran {
+  const { revision, result } = takeResult(reply, "txn");
+  const [first] = result.results;
+  const entry = first?.kind === "range" ? first.entries[0] : undefined;
+  return { revision, succeeded: result.succeeded, found: entry === undefined ? undefined : { ...entry, value: entry.value.slice() } };
 }
 
 /** Takes a place, or finds the one that this lease has already; then `found` is what stands there. */
@@ -69,13 +69,17 @@ export async function takePlace(
   leaseId: bigint,
   value: Uint8Array,
 ): Promise<{ readonly place: Place; readonly found: KeyValue | undefined }> {
+  await ground.access.known(call);
   const lease = leaseId === 0n ? await grantSession(ground, call) : leaseOf(leaseId);
   const key = `${name}/${lease.toString(16)}`;
-  ground.access.write(call, key);
-  ground.access.read(call, `${name}/`, behind(name));
+  const ask = async (rights: Rights): Promise<void> => {
+    rights.write(key);
+    rights.read(`${name}/`, behind(name));
+    await askForLease(ground, call, rights, lease);
+  };
   const put = { kind: "put", key, value, lease, previous: false, ignoreValue: false, ignoreLease: false } as const;
   const txn = { kind: "txn", compare: [createdAt(key, 0)], success: [put], failure: [getOperation(key)] } as const;
-  const { revision, found } = await runTxn(ground, call, txn);
+  const { revision, found } = await ground.access.write(call, ask, txn, ranOf);
   return { place: { key, lease, revision: found?.createRevision ?? revision, seen: revision }, found };
 }
 
@@ -87,11 +91,10 @@ async function grantSession(ground: Ground, call: Call): Promise<bigint> {
   );
 }
 
-/** Gives a place up. Fulfils with the revision; nothing is deleted that is not this place. */
-export async function leavePlace(ground: Ground, call: Call, { key, revision }: Pick<Place, "key" | "revision">): Promise<number> {
+/** Gives a place up; nothing is deleted that is not this place. */
+export function leaving({ key, revision }: Pick<Place, "key" | "revision">): TxnOperation {
   const remove = { kind: "delete", key, end: "", previous: false } as const;
-  const txn = { kind: "txn", compare: [createdAt(key, revision)], success: [remove], failure: [] } as const;
-  return (await runTxn(ground, call, txn)).revision;
+  return { kind: "txn", compare: [createdAt(key, revision)], success: [remove], failure: [] };
 }
 
 /** Fulfils when everybody in front has gone. A client that goes away meanwhile leaves no place behind. */
@@ -105,10 +108,10 @@ export async function waitInLine(ground: Ground, call: Call, name: string, place
       );
     }
   } catch (error) {
-    const late = { ...call, timeoutMs: undefined, isOver: false } as Call;
-    leavePlace(ground, late, place).catch((reason: unknown) =>
-      ground.logger.debug("a place was left to its lease", { reason: String(reason) }),
-    );
+    // Whoever took the place may give it up, even if its rights have ended meanwhile.
+    ground.kv
+      .command(leaving(place), ranOf, { timeout: leaveMs })
+      .catch((reason: unknown) => ground.logger.debug("a place was left to its lease", { reason: String(reason) }));
     throw error;
   }
 }

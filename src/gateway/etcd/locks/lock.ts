@@ -28,11 +28,11 @@ export function lockService(ground: Ground): readonly Method[] {
 
     unlock: async (request, call) => {
       const key = latin1Decode(request.key);
-      ground.access.remove(call, key, "");
-      const revision = await ground.kv.command(
+      const revision = await ground.access.write(
+        call,
+        (rights) => rights.remove(key, ""),
         { kind: "delete", key, end: "", previous: false },
         (reply) => takeResult(reply, "delete").revision,
-        ground.within(call),
       );
       return { header: ground.header(revision) };
     },

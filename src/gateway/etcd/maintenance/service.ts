@@ -17,12 +17,11 @@ export function maintenanceService(ground: Ground): readonly Method[] {
   const { access } = ground;
   return defineService(Maintenance, {
     alarm: async (request, call) => {
-      if (request.action !== AlarmRequest_AlarmAction.GET) access.administer(call);
+      if (request.action !== AlarmRequest_AlarmAction.GET) await access.administer(call);
       return { header: ground.header(ground.kv.revision), alarms: await alarmsFor(ground, request) };
     },
 
-    status: async (_request, call) => {
-      access.known(call);
+    status: async () => {
       const { node, replica, summary, alarms } = await viewOf(ground);
       const { node: leader, term } = ground.kv.leader;
       return {
@@ -40,35 +39,37 @@ export function maintenanceService(ground: Ground): readonly Method[] {
     },
 
     defragment: async (_request, call) => {
-      access.administer(call);
+      await access.administer(call);
       // Nothing is ever fragmented: space is given back as it becomes free.
       ground.logger.info("a client of etcd asked to defragment: there is nothing to do", { peer: call.peer });
       return {};
     },
 
     hash: async (_request, call) => {
-      access.administer(call);
+      await access.administer(call);
       const { revision, hash } = await hashAt(ground, call, 0);
       return { header: ground.header(revision), hash };
     },
 
     hashKV: async (request, call) => {
-      access.administer(call);
+      await access.administer(call);
       const { revision, hash, compactRevision } = await hashAt(ground, call, boundedNumber(request.revision));
       return { header: ground.header(revision), hash, compactRevision: BigInt(compactRevision === 0 ? -1 : compactRevision) };
     },
 
     snapshot: (answers) => ({
       message: () => {
-        access.administer(answers.call);
-        sendSnapshot(ground, answers).catch((error: unknown) => answers.fail(ground.toStatus(error)));
+        access
+          .administer(answers.call)
+          .then(() => sendSnapshot(ground, answers))
+          .catch((error: unknown) => answers.fail(ground.toStatus(error)));
       },
       ended: () => undefined,
       closed: () => undefined,
     }),
 
     moveLeader: async (request, call) => {
-      access.administer(call);
+      await access.administer(call);
       const { node } = await ground.handle.nodeStatus(ground.within(call));
       if (ground.kv.leader.node !== node) throw etcdErrors.notLeader();
       try {
@@ -81,7 +82,7 @@ export function maintenanceService(ground: Ground): readonly Method[] {
     },
 
     downgrade: async (request, call) => {
-      access.administer(call);
+      await access.administer(call);
       return downgrade(ground, request);
     },
   });

@@ -21,6 +21,8 @@ const noId = -1n;
 const bufferedBytesMax = 1024 * 1024;
 /** Watches of many clients are not told how far they are in one moment: as with etcd. */
 const progressJitter = 0.1;
+/** Requests of one stream that wait until it is known who may do what. */
+const heldMax = 10_000;
 /** A copy that is behind what was told already is asked again after this. */
 const behindMs = 10;
 
@@ -49,6 +51,7 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
   private readonly answers: Answers<Response>;
   private readonly watchers = new Map<bigint, Watcher>();
   private nextId = 0n;
+  private held: WatchRequest[] | undefined;
   /** Those that a progress of the whole stream waits for; undefined: nobody asked. */
   private asked: Set<Watcher> | undefined;
   private floor = 0;
@@ -67,7 +70,31 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
     return this.answers.bufferedBytes < bufferedBytesMax;
   }
 
-  message({ requestUnion: union }: WatchRequest): void {
+  message(request: WatchRequest): void {
+    if (this.held !== undefined || (request.requestUnion.case === "createRequest" && !this.ground.access.isOpen)) this.hold(request);
+    else this.serve(request);
+  }
+
+  /** Where not everybody may do everything, a creation waits for what is so now, and what the client sends behind it waits, too. */
+  private hold(request: WatchRequest): void {
+    if (this.held === undefined) {
+      this.held = [];
+      this.ground.access
+        .confirmed()
+        .then(() => this.release())
+        .catch((error: unknown) => this.answers.fail(this.ground.toStatus(error)));
+    }
+    if (this.held.length >= heldMax) throw etcdErrors.tooManyRequests();
+    this.held.push(request);
+  }
+
+  private release(): void {
+    const held = this.held ?? [];
+    this.held = undefined;
+    for (const request of held) if (!this.answers.call.isOver) this.serve(request);
+  }
+
+  private serve({ requestUnion: union }: WatchRequest): void {
     switch (union.case) {
       case "createRequest":
         return this.create(union.value);
@@ -160,7 +187,7 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
   private refusalOf(request: WatchCreateRequest, terms: WatchTerms): string | undefined {
     const { id, key, end } = terms;
     try {
-      this.ground.access.read(this.answers.call, key, end);
+      this.ground.access.rights(this.answers.call).read(key, end);
     } catch (error) {
       if (error instanceof GrpcError) return error.message;
       throw error;

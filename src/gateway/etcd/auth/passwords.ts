@@ -1,0 +1,59 @@
+import { base64Decode, base64Encode, utf8Encode } from "../../../base/index.ts";
+import type { Digests, Random } from "../../../ports/index.ts";
+import { etcdErrors } from "../errors.ts";
+import { isEqualSlowly } from "./mac.ts";
+import type { PasswordHash } from "./state.ts";
+
+/** etcd's default, and the range of its flag `bcrypt-cost`. */
+export const defaultCost = 10;
+const costMin = 4;
+/** etcd takes up to 31. This takes 256 MiB while it is computed, and each step more twice that. */
+const costMax = 14;
+const saltBytes = 16;
+/** Those who wait for their password to be looked at. */
+const waitingMax = 1_000;
+
+/** Passwords are stretched one after the other: each takes memory, and a thread that the disk needs, too. */
+export class Passwords {
+  private readonly digests: Digests;
+  private readonly random: Random;
+  private readonly cost: number;
+  private waiting = 0;
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(ports: { readonly digests: Digests; readonly random: Random }, cost: number) {
+    this.digests = ports.digests;
+    this.random = ports.random;
+    this.cost = Math.min(Math.max(cost, costMin), costMax);
+  }
+
+  async hash(password: string): Promise<PasswordHash> {
+    const salt = this.random.bytes(saltBytes);
+    const key = await this.stretch(password, salt, this.cost);
+    return { salt: base64Encode(salt), key: base64Encode(key), cost: this.cost };
+  }
+
+  async matches(password: string, { cost, key, salt }: PasswordHash): Promise<boolean> {
+    return isEqualSlowly(await this.stretch(password, base64Decode(salt), cost), base64Decode(key));
+  }
+
+  private stretch(password: string, salt: Uint8Array, cost: number): Promise<Uint8Array> {
+    if (this.waiting >= waitingMax) throw etcdErrors.tooManyRequests();
+    this.waiting++;
+    const turn = this.last.then(
+      () =>
+        new Promise<Uint8Array>((resolve, reject) => {
+          this.digests.stretch(utf8Encode(password), salt, cost, (key) => {
+            if (key instanceof Error) reject(key);
+            else resolve(key);
+          });
+        }),
+    );
+    this.last = turn
+      .catch(() => undefined)
+      .then(() => {
+        this.waiting--;
+      });
+    return turn;
+  }
+}
