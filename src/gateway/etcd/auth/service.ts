@@ -22,25 +22,36 @@ export interface AuthHouse {
 /** What etcd answers for a role that has no ranges of its own. */
 const everything = { permType: Permission_Type.READWRITE, key: latin1Encode(""), rangeEnd: latin1Encode("\0") };
 
-export function authService(ground: Ground, house: AuthHouse): readonly Method[] {
-  const { access } = ground;
-  const { keeper, passwords, tokens } = house;
-  const answer = (): { readonly header: HeaderFields } => ({ header: ground.header(ground.kv.revision) });
-
-  async function administer(call: Call, next: AuthChange): Promise<ReturnType<typeof answer>> {
-    await keeper.change(next, (known) => access.rightsAt(call, known).administer());
-    return answer();
-  }
-
+interface Desk {
+  answer(): { readonly header: HeaderFields };
+  /** Changes the record for a call of an administrator's. */
+  administer(call: Call, next: AuthChange): Promise<{ readonly header: HeaderFields }>;
   /** The newest record, if its `ask` lets the call see it. */
-  async function see(call: Call, ask: (rights: Rights) => void): Promise<AuthState> {
-    await keeper.confirm();
-    await keeper.ready();
-    const known = keeper.current;
-    ask(access.rightsAt(call, known));
-    return known?.state ?? emptyState("");
-  }
+  see(call: Call, ask: (rights: Rights) => void): Promise<AuthState>;
+}
 
+function deskOf(ground: Ground, keeper: AuthKeeper): Desk {
+  const { access } = ground;
+  const answer: Desk["answer"] = () => ({ header: ground.header(ground.kv.revision) });
+  return {
+    answer,
+    administer: async (call, next) => {
+      await keeper.change(next, (known) => access.rightsAt(call, known).administer());
+      return answer();
+    },
+    see: async (call, ask) => {
+      await keeper.confirm();
+      await keeper.ready();
+      const known = keeper.current;
+      ask(access.rightsAt(call, known));
+      return known?.state ?? emptyState("");
+    },
+  };
+}
+
+export function authService(ground: Ground, house: AuthHouse): readonly Method[] {
+  const { keeper, passwords, tokens } = house;
+  const { administer, answer, see } = deskOf(ground, keeper);
   return defineService(Auth, {
     authEnable: async (_request, call) => administer(call, change.enable),
     authDisable: async (_request, call) => administer(call, change.disable(keeper.secret())),
