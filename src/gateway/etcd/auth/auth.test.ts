@@ -173,9 +173,11 @@ describe("what somebody may do", () => {
       return `${answer?.created} ${answer?.canceled} ${answer?.cancelReason}`;
     };
     expect(await created(user, "a", "c")).toBe("true false ");
-    expect(await created(user, "a", "\0")).toBe("true true etcdserver: permission denied");
-    expect(await created(nobody, "a", "c")).toBe("true true etcdserver: user name is empty");
-    expect(await created(showing({ token: "x.1" }), "a", "c")).toBe("true true etcdserver: invalid auth token");
+    expect(await created(user, "a", "\0")).toBe("true true rpc error: code = PermissionDenied desc = etcdserver: permission denied");
+    expect(await created(nobody, "a", "c")).toBe("true true rpc error: code = InvalidArgument desc = etcdserver: user name is empty");
+    expect(await created(showing({ token: "x.1" }), "a", "c")).toBe(
+      "true true rpc error: code = Unauthenticated desc = etcdserver: invalid auth token",
+    );
   });
 
   it("with locks and elections is to read and write their keys", async () => {

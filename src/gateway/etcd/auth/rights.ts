@@ -46,7 +46,8 @@ export const nobodysRights: Rights = {
   remove: refuse,
   administer: refuse,
   known: refuse,
-  seeUser: refuse,
+  // As in etcd, who has no name may see the user that has none; there is none.
+  seeUser: (name) => (name === "" ? undefined : refuse()),
   seeRole: refuse,
 };
 

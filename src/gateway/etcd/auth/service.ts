@@ -9,7 +9,7 @@ import type { AuthChange } from "./changes.ts";
 import type { AuthKeeper } from "./keeper.ts";
 import type { Passwords } from "./passwords.ts";
 import type { Rights } from "./rights.ts";
-import { emptyState, rootName } from "./state.ts";
+import { emptyState } from "./state.ts";
 import type { AuthState, User } from "./state.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -18,9 +18,6 @@ export interface AuthHouse {
   readonly tokens: Tokens;
   readonly passwords: Passwords;
 }
-
-/** What etcd answers for a role that has no ranges of its own. */
-const everything = { permType: Permission_Type.READWRITE, key: latin1Encode(""), rangeEnd: latin1Encode("\0") };
 
 interface Desk {
   answer(): { readonly header: HeaderFields };
@@ -102,7 +99,6 @@ export function authService(ground: Ground, house: AuthHouse): readonly Method[]
     roleGet: async (request, call) => {
       const state = await see(call, (rights) => rights.seeRole(request.role));
       const { permissions } = change.roleOf(state, request.role);
-      if (request.role === rootName) return { ...answer(), perm: [everything] };
       return {
         ...answer(),
         perm: permissions.map(({ end, key, type }) => ({

@@ -2,7 +2,7 @@ import type { UnumError } from "../../../base/index.ts";
 import { latin1Decode, limits } from "../../../base/index.ts";
 import type { Timer } from "../../../ports/index.ts";
 import { etcdErrors } from "../errors.ts";
-import { defineService, GrpcError } from "../grpc/index.ts";
+import { Code, defineService, GrpcError } from "../grpc/index.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Answers, Method, Questions } from "../grpc/index.ts";
 import { Watch, WatchCreateRequest_FilterType } from "../messages/index.ts";
@@ -189,7 +189,7 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
     try {
       this.ground.access.rights(this.answers.call).read(key, end);
     } catch (error) {
-      if (error instanceof GrpcError) return error.message;
+      if (error instanceof GrpcError) return reasonOf(error);
       throw error;
     }
     if (request.startRevision < 0n) return etcdErrors.compacted().message;
@@ -295,4 +295,14 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
 /** About what an event takes: its keys and values, and numbers. */
 function eventBytes({ kv, prevKv }: EventInit): number {
   return 64 + (kv?.key?.length ?? 0) + (kv?.value?.length ?? 0) + (prevKv?.key?.length ?? 0) + (prevKv?.value?.length ?? 0);
+}
+
+/** etcd gives a watch's refusal as its own client would print it. */
+function reasonOf({ code, message }: GrpcError): string {
+  const names: Partial<Record<Code, string>> = {
+    [Code.invalidArgument]: "InvalidArgument",
+    [Code.permissionDenied]: "PermissionDenied",
+    [Code.unauthenticated]: "Unauthenticated",
+  };
+  return `rpc error: code = ${names[code] ?? "Unknown"} desc = ${message}`;
 }
