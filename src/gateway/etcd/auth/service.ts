@@ -2,7 +2,7 @@ import { latin1Decode, latin1Encode } from "../../../base/index.ts";
 import { etcdErrors } from "../errors.ts";
 import { Code, defineService, GrpcError } from "../grpc/index.ts";
 import type { Call, Method } from "../grpc/index.ts";
-import { Auth, Permission_Type } from "../messages/index.ts";
+import { Auth, type Permission_Type } from "../messages/index.ts";
 import type { Ground, HeaderFields } from "../service.ts";
 import * as change from "./changes.ts";
 import type { AuthChange } from "./changes.ts";
