@@ -3,15 +3,21 @@ import { isIP } from "node:net";
 
 /**
  * A new P-256 key, and an X.509 certificate for these hosts that it signed itself. Node.js reads certificates and makes none, so the few structures
- * that one needs are written here, in DER (ITU-T X.690, RFC 5280).
+ * that one needs are written here, in DER (ITU-T X.690, RFC 5280). `commonName`: of a client that is somebody; servers have none.
  */
-export function selfSigned(hosts: readonly string[], years: number, nowMs: number): { readonly certificate: string; readonly key: string } {
+export function selfSigned(
+  hosts: readonly string[],
+  years: number,
+  nowMs: number,
+  commonName?: string,
+): { readonly certificate: string; readonly key: string } {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
   const serial = randomBytes(16);
   serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40;
   const part = (id: string, text: string): Buffer => node(tags.set, sequence(oid(id), node(tags.utf8, Buffer.from(text))));
+  const common = commonName === undefined ? [] : [part("2.5.4.3", commonName)];
   // Organization, and a unit that nobody else has: among authorities of one name the wrong one may be tried, and no other.
-  const name = sequence(part("2.5.4.10", "unum"), part("2.5.4.11", serial.toString("hex")));
+  const name = sequence(part("2.5.4.10", "unum"), part("2.5.4.11", serial.toString("hex")), ...common);
   // The clocks of clients may be behind.
   const validity = sequence(time(nowMs - 3_600_000), time(nowMs + years * 365 * 86_400_000));
   const body = sequence(
