@@ -1,6 +1,10 @@
 import { UnumError, isUnumError } from "../../base/index.ts";
 import type { CallOptions } from "../basics.ts";
 import type { Claim } from "../claims/index.ts";
+import type { Client } from "../client/client.ts";
+import { retryDelayMs } from "../client/retry.ts";
+import { sleep } from "../client/sleep.ts";
+import type { AbortSignalLike } from "../signal.ts";
 import type { KV } from "../types.ts";
 import type { PastTick } from "./types.ts";
 
@@ -27,10 +31,12 @@ export interface ScheduleRecord {
 /** The record of one schedule. Changes by the node that runs it carry its fence. */
 export class Records {
   private readonly kv: KV;
+  private readonly client: Client;
   private readonly key: string;
 
-  constructor(kv: KV, name: string) {
+  constructor(kv: KV, client: Client, name: string) {
     this.kv = kv;
+    this.client = client;
     this.key = recordKey(name);
   }
 
@@ -40,14 +46,15 @@ export class Records {
 
   /** Repeats until the cluster has answered or the claim is gone: what is run must be written down. */
   async change(claim: Claim, change: (record: ScheduleRecord) => ScheduleRecord, nowMs: number): Promise<ScheduleRecord> {
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
       claim.throwIfLost();
       try {
         const entry = await this.kv.update<ScheduleRecord>(this.key, (record) => change(record ?? blank(nowMs)), { fence: claim });
         if (entry === undefined) throw new UnumError("NOT_FOUND", "The record of the schedule is gone.");
         return entry.value;
       } catch (error) {
-        if (!isUnumError(error) || error.retry === "never") throw error;
+        if (this.client.ended !== undefined || !isUnumError(error) || error.retry === "never") throw error;
+        await sleep(this.client.clock, retryDelayMs(attempt, this.client.environment.prng), claim.signal as AbortSignalLike);
       }
     }
   }

@@ -2,6 +2,7 @@ import { UnumError, isUnumError } from "../../base/index.ts";
 import type { CallOptions, Running } from "../basics.ts";
 import { openElection, openParty } from "../claims/index.ts";
 import type { Claim, ClaimsHost } from "../claims/index.ts";
+import { retryDelayMs } from "../client/retry.ts";
 import { sleep } from "../client/sleep.ts";
 import { durationMs } from "../duration.ts";
 import type { Duration } from "../duration.ts";
@@ -58,7 +59,7 @@ function checkOptions({ interrupted, jitter, missed, overlap }: ScheduleOptions)
 
 /** All schedules that a record or a registration tells of. */
 export async function scheduleStatus(host: ScheduleHost, name: string, options?: CallOptions): Promise<ScheduleStatus> {
-  const [record, registrations] = await Promise.all([new Records(host.kv, name).read(options), registrationsOf(host, name, options)]);
+  const [record, registrations] = await Promise.all([new Records(host.kv, host.claims.space.client, name).read(options), registrationsOf(host, name, options)]);
   const newest = newestOf(registrations);
   const others = registrations.filter(({ timezone, when }) => when !== newest?.when || timezone !== newest.timezone);
   const next = newest === undefined ? undefined : nextTick(newest, Math.max(record?.last ?? 0, host.claims.space.client.clock.wall()));
@@ -124,7 +125,7 @@ class Participant implements Schedule {
     this.text = text;
     this.work = work;
     this.options = options;
-    this.records = new Records(host.kv, name);
+    this.records = new Records(host.kv, host.claims.space.client, name);
     // A wrong name is told at once, not in the background.
     openParty(host.claims, scheduleLine(name));
     const registered = this.register();
@@ -169,7 +170,7 @@ class Participant implements Schedule {
 
   /** Draws the revision of the registration, then stands in line. */
   private async register(): Promise<Running> {
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
       try {
         const { revision } = await this.host.kv.put(registeredKey(this.name), this.text, { signal: this.stop.signal });
         const data: Registration = { ...this.text, registered: revision };
@@ -181,7 +182,8 @@ class Participant implements Schedule {
         });
         return this.election;
       } catch (error) {
-        if (this.stop.signal.aborted || !isUnumError(error) || error.retry === "never") throw error;
+        if (this.stop.signal.aborted || this.client.ended !== undefined || !isUnumError(error) || error.retry === "never") throw error;
+        await sleep(this.client.clock, retryDelayMs(attempt, this.client.environment.prng), this.stop.signal);
       }
     }
   }
