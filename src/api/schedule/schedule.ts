@@ -59,7 +59,10 @@ function checkOptions({ interrupted, jitter, missed, overlap }: ScheduleOptions)
 
 /** All schedules that a record or a registration tells of. */
 export async function scheduleStatus(host: ScheduleHost, name: string, options?: CallOptions): Promise<ScheduleStatus> {
-  const [record, registrations] = await Promise.all([new Records(host.kv, host.claims.space.client, name).read(options), registrationsOf(host, name, options)]);
+  const [record, registrations] = await Promise.all([
+    new Records(host.kv, host.claims.space.client, name).read(options),
+    registrationsOf(host, name, options),
+  ]);
   const newest = newestOf(registrations);
   const others = registrations.filter(({ timezone, when }) => when !== newest?.when || timezone !== newest.timezone);
   const next = newest === undefined ? undefined : nextTick(newest, Math.max(record?.last ?? 0, host.claims.space.client.clock.wall()));
