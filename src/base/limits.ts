@@ -97,6 +97,10 @@ export const limits = {
   etcdWatchesMax: 100_000,
   /** Different ranges among them, and watches of the past: each is a stream of the node. More are created and canceled at once. */
   etcdWatchRangesMax: 12_288,
+  /** Tokens of the etcd gateway's users that a node remembers beyond the time they were issued for. More: who has not shown its own for longest logs in again. */
+  etcdTokensMax: 10_000,
+  /** Passwords of the etcd gateway's users that wait for their turn: they are computed one after the other. More: RESOURCE_EXHAUSTED. */
+  etcdPasswordsMax: 1_000,
   /** Bytes of the head of an HTTP request. More: the request is refused before anything is kept of it. */
   httpHeadBytesMax: 16 * KiB,
   /** Streams of one HTTP/2 connection at the same time; watches live long. More: the client waits or is refused the stream. */

@@ -58,10 +58,10 @@ export function authService(ground: Ground, house: AuthHouse): readonly Method[]
       return { ...answer(), enabled, authRevision: BigInt(revision) };
     },
 
-    authenticate: async (request) => {
+    authenticate: async (request, call) => {
       await keeper.confirm();
       await keeper.ready();
-      await checkPassword(house, request.name, request.password);
+      await checkPassword(house, call, request.name, request.password);
       const state = keeper.current?.state;
       if (state === undefined) throw etcdErrors.authNotEnabled();
       return { ...answer(), token: tokens.issue(state, request.name) };
@@ -71,7 +71,7 @@ export function authService(ground: Ground, house: AuthHouse): readonly Method[]
       const noPassword = request.options?.noPassword ?? false;
       // Nobody's password is stretched for a request that will be refused.
       await see(call, (rights) => rights.administer());
-      const password = noPassword ? undefined : await passwords.hash(request.password);
+      const password = noPassword ? undefined : await passwords.hash(request.password, () => !call.isOver);
       return administer(call, change.addUser(request.name, password, noPassword));
     },
 
@@ -89,7 +89,7 @@ export function authService(ground: Ground, house: AuthHouse): readonly Method[]
 
     userChangePassword: async (request, call) => {
       await see(call, (rights) => rights.administer());
-      return administer(call, change.changePassword(request.name, await passwords.hash(request.password)));
+      return administer(call, change.changePassword(request.name, await passwords.hash(request.password, () => !call.isOver)));
     },
 
     userGrantRole: async (request, call) => administer(call, change.grantRole(request.user, request.role)),
@@ -128,18 +128,18 @@ export function authService(ground: Ground, house: AuthHouse): readonly Method[]
 }
 
 /** Throws unless this is the password that the user has when it was found to be right. */
-async function checkPassword({ keeper, passwords }: AuthHouse, name: string, password: string): Promise<void> {
+async function checkPassword({ keeper, passwords }: AuthHouse, call: Call, name: string, password: string): Promise<void> {
   for (;;) {
     const user = userAt(keeper.current?.state, name);
-    if (user.noPassword) throw new GrpcError(Code.unknown, "auth: authentication failed, password was given for no password user");
-    if (user.password === undefined || !(await passwords.matches(password, user.password))) throw etcdErrors.authFailed();
-    if (userAt(keeper.current?.state, name).since === user.since) return;
+    if (user?.noPassword === true) {
+      throw new GrpcError(Code.unknown, "auth: authentication failed, password was given for no password user");
+    }
+    if (!(await passwords.matches(password, user?.password, () => !call.isOver))) throw etcdErrors.authFailed();
+    if (userAt(keeper.current?.state, name)?.since === user?.since) return;
   }
 }
 
-function userAt(state: AuthState | undefined, name: string): User {
+function userAt(state: AuthState | undefined, name: string): User | undefined {
   if (state === undefined || !state.enabled) throw etcdErrors.authNotEnabled();
-  const user = state.users.get(name);
-  if (user === undefined) throw etcdErrors.authFailed();
-  return user;
+  return state.users.get(name);
 }

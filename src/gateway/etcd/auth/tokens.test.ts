@@ -21,6 +21,7 @@ function memberAt(time: { ms: number }, ttlMs = 1_000): Tokens {
   return new Tokens({ clock, random, digests }, ttlMs);
 }
 
+const always = (): boolean => true;
 const secret = base64Encode(random.bytes(32));
 const hash = { salt: "", key: "", cost: 4 };
 const state = addUser("alice", hash, false)(emptyState(secret));
@@ -61,20 +62,38 @@ describe("tokens", () => {
 describe("passwords", () => {
   it("are known again, and are nowhere in what is kept", async () => {
     const passwords = new Passwords({ digests, random }, 4);
-    const kept = await passwords.hash("open sesame");
+    const kept = await passwords.hash("open sesame", always);
     expect(JSON.stringify(kept)).not.toContain("sesame");
     const answers = await Promise.all(
-      ["open sesame", "open sesam", "", "open sesame "].map((password) => passwords.matches(password, kept)),
+      ["open sesame", "open sesam", "", "open sesame "].map((password) => passwords.matches(password, kept, always)),
     );
     expect(answers).toEqual([true, false, false, false]);
     // Each has a salt of its own.
-    expect((await passwords.hash("open sesame")).key).not.toBe(kept.key);
+    expect((await passwords.hash("open sesame", always)).key).not.toBe(kept.key);
+  });
+
+  it("that nobody waits for any more take no time from the others, and a user that is not there takes as long as a wrong one", async () => {
+    const passwords = new Passwords({ digests, random }, 4);
+    const kept = await passwords.hash("pw", always);
+    const refused = expect(passwords.matches("pw", kept, () => false)).rejects.toThrow("context canceled");
+    expect(await passwords.matches("pw", kept, always)).toBe(true);
+    await refused;
+    let stretched = 0;
+    const counted = {
+      sha256: () => digests.sha256(),
+      stretch: (...all: Parameters<typeof digests.stretch>) => {
+        stretched++;
+        digests.stretch(...all);
+      },
+    };
+    expect(await new Passwords({ digests: counted, random }, 4).matches("", undefined, always)).toBe(false);
+    expect(stretched).toBe(1);
   });
 
   it("are computed at a cost that was chosen before, whatever is chosen now", async () => {
-    const kept = await new Passwords({ digests, random }, 5).hash("pw");
+    const kept = await new Passwords({ digests, random }, 5).hash("pw", always);
     expect(kept.cost).toBe(5);
-    expect(await new Passwords({ digests, random }, 4).matches("pw", kept)).toBe(true);
-    expect((await new Passwords({ digests, random }, 1).hash("pw")).cost).toBe(4);
+    expect(await new Passwords({ digests, random }, 4).matches("pw", kept, always)).toBe(true);
+    expect((await new Passwords({ digests, random }, 1).hash("pw", always)).cost).toBe(4);
   });
 });

@@ -1,4 +1,4 @@
-import { base64Decode, base64Encode, utf8Decode, utf8Encode } from "../../../base/index.ts";
+import { base64Decode, base64Encode, limits, utf8Decode, utf8Encode } from "../../../base/index.ts";
 import type { Clock, Digests, Random } from "../../../ports/index.ts";
 import { isEqualSlowly, macOf } from "./mac.ts";
 import type { AuthState } from "./state.ts";
@@ -12,8 +12,6 @@ interface Seen {
   untilMs: number;
 }
 
-/** Tokens that were renewed by use. Beyond it, those not shown for longest end when they were first meant to. */
-const seenMax = 10_000;
 const nonceBytes = 8;
 
 /**
@@ -60,7 +58,7 @@ export class Tokens {
   private remember(token: string, seen: Seen): void {
     seen.untilMs = this.clock.now() + this.ttlMs;
     this.seen.set(token, seen);
-    if (this.seen.size <= seenMax) return;
+    if (this.seen.size <= limits.etcdTokensMax) return;
     for (const oldest of this.seen.keys()) {
       this.seen.delete(oldest);
       return;
