@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Auth, KV, Permission_Type } from "../../src/gateway/etcd/messages/index.ts";
+import { Auth, KV, Maintenance, Permission_Type } from "../../src/gateway/etcd/messages/index.ts";
 import { StatusError, TestClient } from "../../src/gateway/etcd/testing/client.contract.ts";
 import { etcdPath, etcdctl, etcdctlPath, startEtcd, startUnum } from "../support/etcd.ts";
 import type { EtcdCluster, Spoken } from "../support/etcd.ts";
@@ -205,6 +205,45 @@ describe("users and roles of three nodes", () => {
       expect(await answerOf(at(round + 2).call(KV.method.range, { key: bytes("k") }, user))).toBe("7 etcdserver: permission denied");
     }
     for (const client of clients) client.close();
+  });
+
+  it("a member that stood still while a right was taken writes nothing by it, and shows nothing", async () => {
+    const clients = unum.endpoints.map((endpoint) => new TestClient(Number(endpoint.split(":")[1])));
+    const at = (index: number): TestClient => clients[index % clients.length] ?? fail();
+    const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+    const tokenOf = async (name: string, password: string): Promise<{ readonly token: string }> => {
+      return { token: (await at(0).call(Auth.method.authenticate, { name, password })).token };
+    };
+    const [root, user] = [await tokenOf("root", "pw"), await tokenOf("u", "1")];
+    const perm = { key: bytes("late"), permType: Permission_Type.READWRITE };
+    let refused = 0;
+    for (let round = 0; round < 12; round++) {
+      const { header, leader } = await at(round).call(Maintenance.method.status, {});
+      // Without its leader the cluster would first have to elect another one.
+      if (header?.memberId === leader) continue;
+      const slow = round % clients.length;
+      await at(round + 1).call(Auth.method.roleGrantPermission, { name: "r", perm }, root);
+      await at(slow).call(KV.method.put, { key: bytes("late"), value: bytes("before") }, user);
+      unum.pause(slow);
+      const late = Array.from({ length: 20 }, async () => {
+        const put = at(slow).call(KV.method.put, { key: bytes("late"), value: bytes("late") }, user);
+        const range = at(slow).call(KV.method.range, { key: bytes("late") }, user);
+        return (await Promise.all([answerOf(put), answerOf(range)])).join();
+      });
+      // It may have led the group of the record: then another one is elected first.
+      const take = (): Promise<string> => {
+        return answerOf(at(round + 1).call(Auth.method.roleRevokePermission, { role: "r", key: bytes("late") }, root));
+      };
+      await expect.poll(take, { timeout: 20_000 }).toMatch(/done|permission is not granted to the role/);
+      await at(round + 1).call(KV.method.put, { key: bytes("late"), value: bytes("after") }, root);
+      unum.resume(slow);
+      for (const answers of await Promise.all(late)) {
+        expect(answers).toBe("7 etcdserver: permission denied,7 etcdserver: permission denied");
+        refused++;
+      }
+    }
+    for (const client of clients) client.close();
+    expect(refused).toBeGreaterThan(50);
   });
 
   it("a token outlives the member that gave it", async () => {

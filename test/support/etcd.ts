@@ -39,6 +39,9 @@ export interface EtcdCluster {
   readonly endpoints: readonly string[];
   /** Kills one member. */
   kill(at: number): Promise<void>;
+  /** One member stands still until `resume`: what is sent to it meanwhile waits. */
+  pause(at: number): void;
+  resume(at: number): void;
   close(): Promise<void>;
 }
 
@@ -79,6 +82,14 @@ class Processes implements EtcdCluster {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     }
+  }
+
+  pause(at: number): void {
+    this.children[at]?.kill("SIGSTOP");
+  }
+
+  resume(at: number): void {
+    this.children[at]?.kill("SIGCONT");
   }
 
   async kill(at: number): Promise<void> {
