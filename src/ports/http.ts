@@ -75,6 +75,8 @@ export interface HttpExchange {
   begin(status: number, fields: HttpFields): void;
   /** A piece of the body; the caller does not change the bytes afterwards. */
   write(bytes: Uint8Array): void;
+  /** As `write`, of bytes that the caller changes again once this has returned: what does not leave at once is copied. */
+  writeLent(bytes: Uint8Array): void;
   end(trailers?: HttpFields): void;
   /** Ends the exchange without an answer, or an answer in the middle. */
   abort(): void;

@@ -45,7 +45,7 @@ export class Connection implements Sender, StreamHandlers, Holder {
   readonly peer: string;
   private readonly stream: Stream;
   private readonly host: ConnectionHost;
-  private readonly output = new Output();
+  private readonly output: Output;
   private readonly decoder: HeadDecoder;
   private readonly guard: Guard;
   private readonly share: Share;
@@ -77,6 +77,10 @@ export class Connection implements Sender, StreamHandlers, Holder {
     this.guard = new Guard(() => host.clock.now(), resetsMax);
     this.decoder = new HeadDecoder(headBytesMax);
     this.receiveWindow = windowBytes * 8;
+    this.output = new Output((bytes) => {
+      stream.write(bytes);
+      return stream.copies === true && stream.bufferedBytes === 0;
+    });
     this.output.frame(FrameType.settings, 0, 0, settingsOf(host.options));
     this.output.number(FrameType.windowUpdate, 0, this.receiveWindow - windowBytesDefault);
     this.schedule();
@@ -114,6 +118,17 @@ export class Connection implements Sender, StreamHandlers, Holder {
   sendHead(exchange: Exchange, status: number, fields: HttpFields, end: boolean): void {
     this.output.frame(FrameType.headers, Flag.endHeaders | (end ? Flag.endStream : 0), exchange.id, encodeHead(status, fields));
     this.schedule();
+  }
+
+  sendWhole(exchange: Exchange, bytes: Uint8Array): boolean {
+    const { length } = bytes;
+    if (length > this.sendWindow || length > exchange.sendWindow || length > this.peerFrameBytes || this.isStuffed) return false;
+    this.output.data(exchange.id, bytes, this.peerFrameBytes);
+    this.guard.countData();
+    this.sendWindow -= length;
+    exchange.sendWindow -= length;
+    this.schedule();
+    return true;
   }
 
   sendBody(exchange: Exchange, end: boolean): boolean {
@@ -410,10 +425,7 @@ export class Connection implements Sender, StreamHandlers, Holder {
   private readonly flush = (): void => {
     this.flushing = false;
     if (this.over || this.output.length === 0) return;
-    this.output.take((bytes) => {
-      this.stream.write(bytes);
-      return this.stream.copies === true && this.stream.bufferedBytes === 0;
-    });
+    this.output.leave();
     this.noteHeld();
     // What waited for this turn's output only goes on in the next one.
     if (this.blocked.size > 0) this.pump();

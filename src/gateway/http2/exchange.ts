@@ -6,6 +6,8 @@ export interface Sender {
   readonly peer: string;
   readonly subject: string | undefined;
   sendHead(exchange: Exchange, status: number, fields: HttpFields, end: boolean): void;
+  /** Sends a piece of the body now and whole, if that can be; false: nothing was sent, and nothing of it is kept. */
+  sendWhole(exchange: Exchange, bytes: Uint8Array): boolean;
   /** Sends as much of the body as the windows allow; true when all of it is gone. */
   sendBody(exchange: Exchange, end: boolean): boolean;
   sendReset(exchange: Exchange): void;
@@ -109,6 +111,11 @@ export class Exchange implements HttpExchange {
     if (this.closed || this.ended) return;
     this.enqueue(bytes);
     this.flush();
+  }
+
+  writeLent(bytes: Uint8Array): void {
+    if (this.closed || this.ended || bytes.length === 0) return;
+    if (this.waitingBytes > 0 || !this.sender.sendWhole(this, bytes)) this.write(bytes.slice());
   }
 
   end(trailers?: HttpFields): void {

@@ -118,14 +118,66 @@ export function settingsIn(payload: Uint8Array): readonly (readonly [name: numbe
 
 const bufferBytes = 64 * 1024;
 
-/** Gathers the frames of one turn, so that they leave in one write. */
+/** Gathers the frames of one turn, so that they leave in one write, or in a few when they are many. */
 export class Output {
+  /** Takes the bytes; true: they are free again once it has returned. */
+  private readonly write: (bytes: Uint8Array) => boolean;
   private buffer = new Uint8Array(bufferBytes);
   length = 0;
+  /** Where the last frame begins, if it is one of data that may go on; -1: it may not. */
+  private openAt = -1;
+  private openStream = 0;
+
+  constructor(write: (bytes: Uint8Array) => boolean) {
+    this.write = write;
+  }
 
   frame(type: number, flags: number, stream: number, payload: Uint8Array | undefined, from = 0, to: number = payload?.length ?? 0): void {
     const bytes = to - from;
     const at = this.reserve(frameHeaderBytes + bytes);
+    this.head(at, bytes, type, flags, stream);
+    if (payload === undefined || bytes === 0) return;
+    this.put(at + frameHeaderBytes, from === 0 && to === payload.length ? payload : payload.subarray(from, to));
+  }
+
+  /** Data of a stream: in the frame before, if that is the same stream's, and has room below `frameMax`. */
+  data(stream: number, payload: Uint8Array, frameMax: number): void {
+    const { length } = payload;
+    const begun = this.length - this.openAt - frameHeaderBytes;
+    if (this.openAt >= 0 && this.openStream === stream && begun + length <= frameMax && this.length + length <= this.buffer.length) {
+      const { buffer, openAt } = this;
+      const bytes = begun + length;
+      buffer[openAt] = bytes >>> 16;
+      buffer[openAt + 1] = bytes >>> 8;
+      buffer[openAt + 2] = bytes;
+      this.put(this.length, payload);
+      this.length += length;
+      return;
+    }
+    const at = this.reserve(frameHeaderBytes + length);
+    this.head(at, length, FrameType.data, 0, stream);
+    this.put(at + frameHeaderBytes, payload);
+    this.openAt = at;
+    this.openStream = stream;
+  }
+
+  /** A frame whose payload is one number. */
+  number(type: number, stream: number, value: number): void {
+    const at = this.reserve(frameHeaderBytes + 4);
+    this.head(at, 4, type, 0, stream);
+    this.putU32(at + frameHeaderBytes, value);
+  }
+
+  /** What was gathered goes. */
+  leave(): void {
+    const bytes = this.buffer.subarray(0, this.length);
+    this.length = 0;
+    this.openAt = -1;
+    const isFree = this.write(bytes);
+    if (!isFree || this.buffer.length > bufferBytes) this.buffer = new Uint8Array(bufferBytes);
+  }
+
+  private head(at: number, bytes: number, type: number, flags: number, stream: number): void {
     const { buffer } = this;
     buffer[at] = bytes >>> 16;
     buffer[at + 1] = bytes >>> 8;
@@ -133,28 +185,13 @@ export class Output {
     buffer[at + 3] = type;
     buffer[at + 4] = flags;
     this.putU32(at + 5, stream);
-    if (payload === undefined || bytes === 0) return;
+  }
+
+  private put(at: number, payload: Uint8Array): void {
+    const { buffer } = this;
     // For the few bytes of a usual frame a loop is cheaper than a call.
-    if (bytes > 64) buffer.set(from === 0 && to === payload.length ? payload : payload.subarray(from, to), at + frameHeaderBytes);
-    else for (let i = 0; i < bytes; i++) buffer[at + frameHeaderBytes + i] = payload[from + i] as number;
-  }
-
-  /** A frame whose payload is one number. */
-  number(type: number, stream: number, value: number): void {
-    const at = this.reserve(frameHeaderBytes + 4);
-    this.buffer.fill(0, at, at + frameHeaderBytes);
-    this.buffer[at + 2] = 4;
-    this.buffer[at + 3] = type;
-    this.putU32(at + 5, stream);
-    this.putU32(at + frameHeaderBytes, value);
-  }
-
-  /** The bytes so far, and a new buffer for the next ones unless `reuse` says that they are free again. */
-  take(write: (bytes: Uint8Array) => boolean): void {
-    const bytes = this.buffer.subarray(0, this.length);
-    this.length = 0;
-    const reusable = write(bytes);
-    if (!reusable || this.buffer.length > bufferBytes) this.buffer = new Uint8Array(bufferBytes);
+    if (payload.length > 64) buffer.set(payload, at);
+    else for (let i = 0; i < payload.length; i++) buffer[at + i] = payload[i] as number;
   }
 
   private putU32(at: number, value: number): void {
@@ -165,14 +202,13 @@ export class Output {
     buffer[at + 3] = value;
   }
 
+  /** Room for a new frame. What is gathered goes first when it would not fit behind it: large buffers are made for large frames only. */
   private reserve(bytes: number): number {
+    this.openAt = -1;
+    if (this.length > 0 && this.length + bytes > this.buffer.length) this.leave();
+    if (bytes > this.buffer.length) this.buffer = new Uint8Array(bytes);
     const at = this.length;
     this.length += bytes;
-    if (this.length > this.buffer.length) {
-      const larger = new Uint8Array(Math.max(this.buffer.length * 2, this.length));
-      larger.set(this.buffer.subarray(0, at));
-      this.buffer = larger;
-    }
     return at;
   }
 }

@@ -73,6 +73,10 @@ export class Http1Exchange implements HttpExchange {
     this.request.resume();
   }
 
+  writeLent(bytes: Uint8Array): void {
+    this.write(bytes.slice());
+  }
+
   begin(status: number, fields: HttpFields): void {
     if (this.closed || this.ended) return;
     this.response.writeHead(status, { ...fields });

@@ -130,6 +130,10 @@ export class EtcdStream<I extends DescMessage, O extends DescMessage> implements
     this.pump();
   }
 
+  writeLent(bytes: Uint8Array): void {
+    this.write(bytes.slice());
+  }
+
   end(trailers: HttpFields = {}): void {
     if (this.closed || this.ended) return;
     this.ended = true;

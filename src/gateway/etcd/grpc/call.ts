@@ -212,6 +212,12 @@ export class StreamCall extends GrpcCall implements Answers<unknown> {
     this.exchange.write(encoded);
   }
 
+  sendLent(encoded: Uint8Array): void {
+    if (this.isOver) return;
+    this.begin();
+    this.exchange.writeLent(encoded);
+  }
+
   end(): void {
     if (this.isOver) return;
     this.begin();

@@ -31,6 +31,8 @@ export interface Answers<O> {
   send(message: O): void;
   /** A message that was encoded before, as `encodeAnswer` does. */
   sendEncoded(encoded: Uint8Array): void;
+  /** As `sendEncoded`, of bytes that the caller changes again once this has returned. */
+  sendLent(encoded: Uint8Array): void;
   end(): void;
   fail(error: GrpcError): void;
 }

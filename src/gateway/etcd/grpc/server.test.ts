@@ -48,6 +48,9 @@ class Recorder implements HttpExchange {
   write(): void {
     throw new Error("not here");
   }
+  writeLent(): void {
+    throw new Error("not here");
+  }
   abort(): void {
     throw new Error("not here");
   }

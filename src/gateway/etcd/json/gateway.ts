@@ -268,6 +268,10 @@ class StreamExchange extends JsonExchange implements Answers<unknown> {
     this.line(`{"result":${encode(output, create(output, message as MessageInitShape<typeof output>))}}\n`);
   }
 
+  sendLent(encoded: Uint8Array): void {
+    this.sendEncoded(encoded);
+  }
+
   sendEncoded(encoded: Uint8Array): void {
     const { output } = this.method.desc;
     this.line(`{"result":${encode(output, decodeMessage(output, encoded.subarray(framePrefixBytes)))}}\n`);

@@ -94,7 +94,8 @@ export class Feed implements RawWatchOwner {
   changed(change: WatchChange, bytes: number): void {
     this.revision = change.revision;
     const variants: (Told | undefined)[] = [];
-    for (const follower of [...this.followers]) {
+    // Whoever leaves meanwhile is told nothing more, and who comes stands behind this revision already.
+    for (const follower of this.followers) {
       const { noPut, noDelete } = follower.filter;
       const variant = (noPut ? 1 : 0) + (noDelete ? 2 : 0);
       let told = variants[variant];

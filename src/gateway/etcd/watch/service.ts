@@ -141,8 +141,9 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
   }
 
   events(watcher: Watcher, told: Told): void {
-    const { id, fragment } = watcher.terms;
-    if (!fragment || told.events.length === 1 || told.bytes < limits.requestBytesMax) this.answers.sendEncoded(told.frameFor(id));
+    const { fragment } = watcher.terms;
+    if (!fragment || told.events.length === 1 || told.bytes < limits.requestBytesMax)
+      this.answers.sendLent(told.frameFor(watcher.encodedId));
     else this.sendFragments(watcher, told);
   }
 

@@ -26,8 +26,10 @@ export class Told {
   readonly revision: number;
   readonly events: readonly EventInit[];
   readonly header: HeaderFields;
-  private head: Uint8Array | undefined;
   private body: Uint8Array | undefined;
+  /** By the length of the id. */
+  private readonly frames: (Uint8Array | undefined)[] = [];
+  private idAt = 0;
 
   constructor(change: WatchChange, { noPut, noDelete }: Filter, previous: boolean, header: HeaderFields) {
     this.revision = change.revision;
@@ -46,24 +48,31 @@ export class Told {
     return this.encodedEvents().length;
   }
 
-  /** A whole frame for the watch with this id. */
-  frameFor(id: bigint): Uint8Array {
-    this.head ??= toBinary(ResponseHeaderSchema, create(ResponseHeaderSchema, this.header));
-    const { head } = this;
+  /**
+   * A whole frame for the watch with this id, as `encodedId` has it. Lent: it is the same for all ids of one length, and is another
+   * watch's as soon as that one is asked for.
+   */
+  frameFor(id: Uint8Array): Uint8Array {
+    const frame = this.frames[id.length] ?? this.makeFrame(id.length);
+    const { idAt } = this;
+    for (let i = 0; i < id.length; i++) frame[idAt + i] = id[i] as number;
+    return frame;
+  }
+
+  private makeFrame(idBytes: number): Uint8Array {
+    const head = toBinary(ResponseHeaderSchema, create(ResponseHeaderSchema, this.header));
     const body = this.encodedEvents();
-    const idBytes = varintBytes(id);
     // The header's length takes one byte: it has four numbers.
-    const frame = frameFor(2 + head.length + (id === 0n ? 0 : 1 + idBytes) + body.length);
+    const frame = frameFor(2 + head.length + (idBytes === 0 ? 0 : 1 + idBytes) + body.length);
     let at: number = framePrefixBytes;
     frame[at++] = headerTag;
     frame[at++] = head.length;
     frame.set(head, at);
     at += head.length;
-    if (id !== 0n) {
-      frame[at++] = idTag;
-      at = putVarint(frame, at, id);
-    }
-    frame.set(body, at);
+    if (idBytes > 0) frame[at++] = idTag;
+    this.idAt = at;
+    frame.set(body, at + idBytes);
+    this.frames[idBytes] = frame;
     return frame;
   }
 
@@ -73,23 +82,9 @@ export class Told {
   }
 }
 
-function varintBytes(value: bigint): number {
-  if (value >= 0n && value < 0x80n) return 1;
-  let bytes = 1;
-  for (let rest = BigInt.asUintN(64, value) >> 7n; rest > 0n; rest >>= 7n) bytes++;
-  return bytes;
-}
-
-function putVarint(target: Uint8Array, from: number, value: bigint): number {
-  let at = from;
-  if (value >= 0n && value < 0x8000_0000n) {
-    let rest = Number(value);
-    for (; rest >= 0x80; rest >>>= 7) target[at++] = (rest & 0x7f) | 0x80;
-    target[at++] = rest;
-    return at;
-  }
-  let rest = BigInt.asUintN(64, value);
-  for (; rest >= 0x80n; rest >>= 7n) target[at++] = Number(rest & 0x7fn) | 0x80;
-  target[at++] = Number(rest);
-  return at;
+/** A watch's id as its messages have it: a varint, or nothing for 0. */
+export function encodedId(id: bigint): Uint8Array {
+  const bytes: number[] = [];
+  for (let rest = BigInt.asUintN(64, id); rest > 0n; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | (rest > 0x7fn ? 0x80 : 0));
+  return Uint8Array.from(bytes);
 }

@@ -5,7 +5,7 @@ import { framePrefixBytes } from "../grpc/index.ts";
 import { KV, Watch, WatchCreateRequest_FilterType, WatchResponseSchema } from "../messages/index.ts";
 import { startTestGateway } from "../testing/gateway.contract.ts";
 import type { TestGateway } from "../testing/gateway.contract.ts";
-import { Told } from "./told.ts";
+import { Told, encodedId } from "./told.ts";
 
 const bytes = utf8Encode;
 let gateway: TestGateway;
@@ -120,7 +120,7 @@ describe("a message told to many", () => {
     const change = { revision: 3, events: [{ kind: "put" as const, entry, previous: { ...entry, value: bytes("old") } }] };
     const told = new Told(change, { noPut: false, noDelete: false }, true, header);
     for (const id of [0n, 1n, 127n, 128n, 300n, 0x7fff_ffffn, 0x8000_0000n, 0x7fff_ffff_ffff_ffffn, -1n, -0x8000_0000_0000_0000n]) {
-      const frame = told.frameFor(id);
+      const frame = told.frameFor(encodedId(id));
       expect(fromBinary(WatchResponseSchema, frame.subarray(framePrefixBytes))).toMatchObject({
         header,
         watchId: id,

@@ -3,7 +3,7 @@ import type { UnumError } from "../../../base/index.ts";
 import type { Ground } from "../service.ts";
 import type { Feed, Feeds, Follower } from "./feeds.ts";
 import type { Sources } from "./sources.ts";
-import { Told } from "./told.ts";
+import { Told, encodedId } from "./told.ts";
 import type { Filter } from "./told.ts";
 
 /** A watch as its client asked for it. */
@@ -39,6 +39,7 @@ export interface WatcherOwner {
  */
 export class Watcher implements Follower, RawWatchOwner {
   readonly terms: WatchTerms;
+  readonly encodedId: Uint8Array;
   /** Something was sent since the last look: no progress need be told. */
   active = true;
   /** Its client is to be told how far it is, as soon as that is known. */
@@ -60,6 +61,7 @@ export class Watcher implements Follower, RawWatchOwner {
     this.ground = ground;
     this.sources = sources;
     this.terms = terms;
+    this.encodedId = encodedId(terms.id);
     this.owner = owner;
     this.first = terms.from > 0 ? terms.from : ground.kv.revision + 1;
   }
