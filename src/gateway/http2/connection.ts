@@ -1,6 +1,6 @@
 import { MalformedBytes, concatBytes, emptyBytes } from "../../base/index.ts";
-import type { Clock, HttpExchange, HttpFields, HttpOptions, Stream, StreamHandlers } from "../../ports/index.ts";
-import type { Backlog, Holder, Share } from "./backlog.ts";
+import type { HttpFields, Stream, StreamHandlers } from "../../ports/index.ts";
+import type { Holder, Share } from "./backlog.ts";
 import { Exchange } from "./exchange.ts";
 import type { Sender } from "./exchange.ts";
 import {
@@ -13,11 +13,13 @@ import {
   blockOf,
   checkPreface,
   frameBytesMax,
+  frameEnd,
   frameHeaderBytes,
   goawayOf,
   preface,
   settingsIn,
   settingsOf,
+  streamOf,
   u32At,
   unpad,
   windowBytesDefault,
@@ -26,18 +28,10 @@ import {
 import { Guard } from "./guard.ts";
 import { HeadParts } from "./head-parts.ts";
 import { HeadDecoder, HeadTooLarge, encodeHead } from "./heads.ts";
+import type { ConnectionHost } from "./host.ts";
 
 /** Beyond this in the socket, bodies wait in their streams. */
 const socketBytesMax = 1024 * 1024;
-
-export interface ConnectionHost {
-  readonly clock: Clock;
-  readonly options: HttpOptions;
-  /** What all connections keep together. */
-  readonly backlog: Backlog;
-  accept(exchange: HttpExchange): void;
-  closed(connection: Connection): void;
-}
 
 /** One HTTP/2 connection of a client, over any byte stream. */
 export class Connection implements Sender, StreamHandlers, Holder {
@@ -225,13 +219,8 @@ export class Connection implements Sender, StreamHandlers, Holder {
       at = preface.length;
       this.greeted = true;
     }
-    while (bytes.length - at >= frameHeaderBytes) {
-      const length = ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
-      if (length > frameBytesMax) throw new ConnectionFailure(ErrorCode.frameSize, `a frame of ${length} bytes`);
-      const end = at + frameHeaderBytes + length;
-      if (end > bytes.length) break;
-      const id = u32At(bytes, at + 5) & 0x7fff_ffff;
-      this.frame(bytes[at + 3] as number, bytes[at + 4] as number, id, bytes.subarray(at + frameHeaderBytes, end));
+    for (let end = frameEnd(bytes, at); end > 0; end = frameEnd(bytes, at)) {
+      this.frame(bytes[at + 3] as number, bytes[at + 4] as number, streamOf(bytes, at), bytes.subarray(at + frameHeaderBytes, end));
       at = end;
       if (this.over) return emptyBytes;
     }
@@ -394,10 +383,7 @@ export class Connection implements Sender, StreamHandlers, Holder {
     if (id > this.lastId) throw new ConnectionFailure(ErrorCode.protocol, "a window of no stream");
     if (exchange === undefined) return;
     exchange.sendWindow += bytes;
-    if (exchange.sendWindow > windowBytesMax || bytes === 0) {
-      exchange.abort();
-      return;
-    }
+    if (exchange.sendWindow > windowBytesMax || bytes === 0) return exchange.abort();
     if (exchange.bufferedBytes > 0) this.unblock(exchange);
   }
 

@@ -116,6 +116,19 @@ export function settingsIn(payload: Uint8Array): readonly (readonly [name: numbe
   return settings;
 }
 
+/** Where the frame that begins at `at` ends; 0: it has not all come. Throws for one that is too large. */
+export function frameEnd(bytes: Uint8Array, at: number): number {
+  if (bytes.length - at < frameHeaderBytes) return 0;
+  const length = ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
+  if (length > frameBytesMax) throw new ConnectionFailure(ErrorCode.frameSize, `a frame of ${length} bytes`);
+  const end = at + frameHeaderBytes + length;
+  return end > bytes.length ? 0 : end;
+}
+
+export function streamOf(bytes: Uint8Array, at: number): number {
+  return u32At(bytes, at + 5) & 0x7fff_ffff;
+}
+
 const bufferBytes = 64 * 1024;
 
 /** Gathers the frames of one turn, so that they leave in one write, or in a few when they are many. */

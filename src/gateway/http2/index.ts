@@ -1,3 +1,3 @@
 export { Backlog } from "./backlog.ts";
 export { Connection } from "./connection.ts";
-export type { ConnectionHost } from "./connection.ts";
+export type { ConnectionHost } from "./host.ts";
