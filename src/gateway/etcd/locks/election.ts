@@ -8,6 +8,7 @@ import { askForLease } from "../lease/rights.ts";
 import { Election } from "../messages/index.ts";
 import type { LeaderKey } from "../messages/index.ts";
 import type { Ground } from "../service.ts";
+import { asClient, clientError } from "./client-errors.ts";
 import { createdAt, follow, leaving, nearest, ranOf, takePlace, waitInLine } from "./line.ts";
 
 const missingLeader = (): GrpcError => new GrpcError(Code.unknown, '"leader" field must be provided');
@@ -17,7 +18,7 @@ const noLeader = (): GrpcError => new GrpcError(Code.unknown, "election: no lead
 /** etcd's election service: the first in the line of a name leads, and its value is what it proclaims. */
 export function electionService(ground: Ground): readonly Method[] {
   return defineService(Election, {
-    campaign: async (request, call) => {
+    campaign: asClient(ground, async (request, call) => {
       const name = latin1Decode(request.name);
       const { place, found } = await takePlace(ground, call, name, request.lease, request.value);
       const leader = {
@@ -29,30 +30,30 @@ export function electionService(ground: Ground): readonly Method[] {
       if (found !== undefined && !equalBytes(found.value, request.value)) await proclaim(ground, call, leader, request.value);
       await waitInLine(ground, call, name, place);
       return { header: ground.header(place.seen), leader };
-    },
+    }),
 
-    proclaim: async (request, call) => {
+    proclaim: asClient(ground, async (request, call) => {
       if (request.leader === undefined) throw missingLeader();
       return { header: ground.header(await proclaim(ground, call, request.leader, request.value)) };
-    },
+    }),
 
-    leader: async (request, call) => {
+    leader: asClient(ground, async (request, call) => {
       const name = latin1Decode(request.name);
       const { revision, entry } = await ground.access.read(call, asksToSee(name), () => nearest(ground, call, name));
       if (entry === undefined) throw noLeader();
       return { header: ground.header(revision), kv: keyValueOf(entry) };
-    },
+    }),
 
     observe: (answers) => ({
       message: (request) => {
         const name = latin1Decode(request.name);
-        observe(ground, answers, name).catch((error: unknown) => answers.fail(ground.toStatus(error)));
+        observe(ground, answers, name).catch((error: unknown) => answers.fail(clientError(ground, error)));
       },
       ended: () => undefined,
       closed: () => undefined,
     }),
 
-    resign: async (request, call) => {
+    resign: asClient(ground, async (request, call) => {
       const { leader } = request;
       if (leader === undefined) throw missingLeader();
       const key = latin1Decode(leader.key);
@@ -62,7 +63,7 @@ export function electionService(ground: Ground): readonly Method[] {
       };
       const { revision } = await ground.access.write(call, ask, leaving({ key, revision: boundedNumber(leader.rev) }), ranOf);
       return { header: ground.header(revision) };
-    },
+    }),
   });
 }
 

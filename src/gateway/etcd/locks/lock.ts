@@ -4,12 +4,13 @@ import { Code, defineService, GrpcError } from "../grpc/index.ts";
 import type { Method } from "../grpc/index.ts";
 import { Lock } from "../messages/index.ts";
 import type { Ground } from "../service.ts";
+import { asClient } from "./client-errors.ts";
 import { getOperation, takePlace, waitInLine } from "./line.ts";
 
 /** etcd's lock service: a fair line per name. What it protects must compare the key's revision, as with etcd. */
 export function lockService(ground: Ground): readonly Method[] {
   return defineService(Lock, {
-    lock: async (request, call) => {
+    lock: asClient(ground, async (request, call) => {
       const name = latin1Decode(request.name);
       const { place } = await takePlace(ground, call, name, request.lease, emptyBytes);
       await waitInLine(ground, call, name, place);
@@ -24,9 +25,9 @@ export function lockService(ground: Ground): readonly Method[] {
       );
       if (!held.isThere) throw new GrpcError(Code.unknown, "mutex: session is expired");
       return { header: ground.header(held.revision), key: latin1Encode(place.key) };
-    },
+    }),
 
-    unlock: async (request, call) => {
+    unlock: asClient(ground, async (request, call) => {
       const key = latin1Decode(request.key);
       const revision = await ground.access.write(
         call,
@@ -35,6 +36,6 @@ export function lockService(ground: Ground): readonly Method[] {
         (reply) => takeResult(reply, "delete").revision,
       );
       return { header: ground.header(revision) };
-    },
+    }),
   });
 }

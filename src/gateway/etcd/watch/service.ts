@@ -23,6 +23,8 @@ const bufferedBytesMax = 1024 * 1024;
 const progressJitter = 0.1;
 /** Requests of one stream that wait until it is known who may do what. */
 const heldMax = 10_000;
+/** Ids of watches that a compaction ended which one stream remembers. */
+const compactedMax = 1_000;
 /** A copy that is behind what was told already is asked again after this. */
 const behindMs = 10;
 
@@ -50,6 +52,8 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
   private readonly house: House;
   private readonly answers: Answers<Response>;
   private readonly watchers = new Map<bigint, Watcher>();
+  /** Ended by a compaction and not by its client: as with etcd the id is taken until the client cancels it, too. */
+  private readonly compacted = new Set<bigint>();
   private nextId = 0n;
   private held: WatchRequest[] | undefined;
   /** Those that a progress of the whole stream waits for; undefined: nobody asked. */
@@ -116,6 +120,7 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
     this.forget(watcher);
     const header = this.ground.header(this.ground.kv.revision);
     if (compactRevision > 0) {
+      if (this.compacted.size < compactedMax) this.compacted.add(watcher.terms.id);
       this.answers.send({ header, watchId: watcher.terms.id, canceled: true, compactRevision: BigInt(compactRevision) });
       return;
     }
@@ -195,7 +200,7 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
     }
     if (request.startRevision < 0n) return etcdErrors.compacted().message;
     if (end !== "" && end !== "\0" && end <= key) return "mvcc: watcher range is empty";
-    if (this.watchers.has(id)) return "mvcc: duplicate watch ID provided on the WatchStream";
+    if (this.watchers.has(id) || this.compacted.has(id)) return "mvcc: duplicate watch ID provided on the WatchStream";
     return this.hasRoom(terms) ? undefined : etcdErrors.tooManyRequests().message;
   }
 
@@ -205,16 +210,22 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
   }
 
   private freeId(): bigint {
-    while (this.watchers.has(this.nextId)) this.nextId++;
+    while (this.watchers.has(this.nextId) || this.compacted.has(this.nextId)) this.nextId++;
     return this.nextId++;
   }
 
   private cancel(id: bigint): void {
     const watcher = this.watchers.get(id);
-    if (watcher === undefined) return;
+    const header = this.ground.header(this.ground.kv.revision);
+    if (watcher === undefined) {
+      if (this.compacted.delete(id)) this.answers.send({ header, watchId: id, canceled: true });
+      return;
+    }
     watcher.close();
     this.forget(watcher);
-    this.answers.send({ header: this.ground.header(this.ground.kv.revision), watchId: id, canceled: true });
+    // A client waits for the beginning of what it asked for, also of what it does not want any more.
+    if (!watcher.hasBegun) this.answers.send({ header, watchId: id, created: true });
+    this.answers.send({ header, watchId: id, canceled: true });
   }
 
   private forget(watcher: Watcher): void {

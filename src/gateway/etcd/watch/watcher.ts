@@ -70,6 +70,11 @@ export class Watcher implements Follower, RawWatchOwner {
     return this.terms.filter;
   }
 
+  /** Its creation was told. */
+  get hasBegun(): boolean {
+    return this.begun;
+  }
+
   /** The highest revision up to which everything was sent. */
   get revision(): number {
     return this.toldRevision;
