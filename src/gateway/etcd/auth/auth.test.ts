@@ -183,10 +183,10 @@ describe("what somebody may do", () => {
   it("with locks and elections is to read and write their keys", async () => {
     expect(await refusal(user(Lock.method.lock, { name: bytes("both/lock") }))).toBe("done");
     expect(await refusal(user(Lock.method.unlock, { key: bytes("both/lock/1") }))).toBe("done");
-    expect(await refusal(user(Lock.method.lock, { name: bytes("a") }))).toBe(denied);
-    expect(await refusal(user(Lock.method.unlock, { key: bytes("x") }))).toBe(denied);
-    expect(await refusal(user(Election.method.leader, { name: bytes("x") }))).toBe(denied);
-    expect(await refusal(user(Election.method.campaign, { name: bytes("x") }))).toBe(denied);
+    expect(await refusal(user(Lock.method.lock, { name: bytes("a") }))).toBe("2 etcdserver: permission denied");
+    expect(await refusal(user(Lock.method.unlock, { key: bytes("x") }))).toBe("2 etcdserver: permission denied");
+    expect(await refusal(user(Election.method.leader, { name: bytes("x") }))).toBe("2 etcdserver: permission denied");
+    expect(await refusal(user(Election.method.campaign, { name: bytes("x") }))).toBe("2 etcdserver: permission denied");
   });
 
   it("with the cluster, and with users and roles, is root's alone", async () => {
