@@ -99,8 +99,10 @@ export class Snapshots {
   /** Takes one in a quiet moment, too, when it is worth it. */
   tick(): void {
     const bytes = this.replica.log.bytesSinceSnapshot;
-    if (bytes <= this.dueBytes * quietShare) return;
     const now = this.host.clock.now();
+    // Some need one that this replica could not make when they asked, since it had not applied so much.
+    if (now >= this.retryAtMs && [...this.wanted.values()].some((minIndex) => minIndex <= this.replica.applied)) void this.save();
+    if (bytes <= this.dueBytes * quietShare) return;
     if (bytes < this.quietFromBytes || bytes - this.quietFromBytes > quietBytes) {
       this.quietFromBytes = bytes;
       this.quietSinceMs = now;
@@ -141,10 +143,10 @@ export class Snapshots {
       const file = await replica.log.saveSnapshot(meta, () => source.next(chunkBytes), this.cancel);
       if (!this.cancel.aborted) {
         replica.compacted(file, Math.min(meta.index + 1, ...this.sending.values()));
-        for (const [to, minIndex] of this.wanted) {
-          this.wanted.delete(to);
-          this.send(to, minIndex);
-        }
+        const waiting = [...this.wanted];
+        this.wanted.clear();
+        // Whoever needs a later one is put down again, for the next.
+        for (const [to, minIndex] of waiting) this.send(to, minIndex);
       }
     } catch (error) {
       if (!this.cancel.aborted) {
