@@ -1,4 +1,4 @@
-import { defaultGroup, limits } from "../base/index.ts";
+import { defaultGroup, limits, systemGroup } from "../base/index.ts";
 import type { GroupId } from "../base/index.ts";
 import { text } from "../api/index.ts";
 import type { UnumHandle } from "../api/index.ts";
@@ -70,7 +70,7 @@ export class Judge {
       if (space.history.leases.length > 0 && !silent) await this.letLeasesEnd(space);
       await this.judgeSpace(space, silent);
     }
-    if (!stopped) await this.judgeRest();
+    if (!stopped && !this.isAskedInVain()) await this.judgeRest();
     for (const { space, type, workload } of this.options.load.parts)
       for (const found of workload.check?.(this.chronicle(space)) ?? []) this.options.violation(type, found);
   }
@@ -114,8 +114,16 @@ export class Judge {
   }
 
   private hasStopped(space: Space): boolean {
-    const group = this.group(space);
+    return this.hasGroupStopped(this.group(space));
+  }
+
+  private hasGroupStopped(group: GroupId | undefined): boolean {
     return this.options.mayStop && group !== undefined && this.options.cluster.hasStoppedLoudly(group);
+  }
+
+  /** Handles ask a group that said that it cannot go on again and again: some of their requests are always on the way. */
+  private isAskedInVain(): boolean {
+    return this.hasGroupStopped(systemGroup) || [...this.options.load.spaces.values()].some((space) => this.hasStopped(space));
   }
 
   private chronicle(space: Space): Chronicle {

@@ -38,7 +38,12 @@ it("a directory of a newer version: DATA_DIR_FORMAT, and nothing in it is change
   await node.kill("SIGTERM");
   for (const name of ["IDENTITY.0", "IDENTITY.1"]) {
     const path = join(node.data, name);
-    await writeFile(path, (await readFile(path, "latin1")).replace(/^UNUM-IDENTITY 1 /, "UNUM-IDENTITY 99 "), "latin1");
+    const [, generation = "", json = ""] = /^UNUM-IDENTITY 1 (\d+) [0-9a-f]{8}\n([\s\S]*)$/.exec(await readFile(path, "utf8")) ?? [];
+    // From version 2 on the check covers the version, too: without it this would be damage, not a newer directory.
+    const check = crc32(Buffer.from(`99 ${generation} ${json}`))
+      .toString(16)
+      .padStart(8, "0");
+    await writeFile(path, `UNUM-IDENTITY 99 ${generation} ${check}\n${json}`);
   }
   const before = await readFile(join(node.data, "IDENTITY.0"), "latin1");
   expect(await refused("DATA_DIR_FORMAT")).toContain("99");
