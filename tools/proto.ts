@@ -1,7 +1,7 @@
 /**
  * Makes the messages of the etcd gateway from its interface definitions.
  *
- *     node dist/tools/proto.js            writes src/gateway/etcd/messages/generated (needs the npm registry)
+ *     node dist/tools/proto.js            writes src/etcd/generated (needs the npm registry)
  *     node dist/tools/proto.js --check    exit 1 when what is committed does not belong to the definitions
  */
 import { spawnSync } from "node:child_process";
@@ -11,8 +11,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isMain, pathOf } from "./files.ts";
 
-const definitions = "src/gateway/etcd/proto";
-const generated = "src/gateway/etcd/messages/generated";
+const definitions = "src/etcd/proto";
+const generated = "src/etcd/generated";
 const digestFile = `${generated}/digest.txt`;
 const compiler = "@bufbuild/buf@1.75.0";
 const plugin = "@bufbuild/protoc-gen-es@2.17.0";

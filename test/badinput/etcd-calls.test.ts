@@ -17,7 +17,7 @@ import {
   ServerReflection,
   TxnRequestSchema,
   Watch,
-} from "../../src/gateway/etcd/messages/index.ts";
+} from "../../src/etcd/index.ts";
 import { StatusError, TestClient } from "../../src/gateway/etcd/testing/client.contract.ts";
 import { Frame, frame, grpcHead, grpcMessage, u32, Wire } from "../support/http2.ts";
 import { Victim } from "../support/victim.ts";

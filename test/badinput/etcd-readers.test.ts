@@ -1,7 +1,7 @@
 /** Clients of the etcd gateway that take nothing, never end what they begin, or open more than they need: memory stays bounded, others are served. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { KV, Lease, PutRequestSchema, RangeRequestSchema, Watch } from "../../src/gateway/etcd/messages/index.ts";
+import { KV, Lease, PutRequestSchema, RangeRequestSchema, Watch } from "../../src/etcd/index.ts";
 import { TestClient } from "../../src/gateway/etcd/testing/client.contract.ts";
 import { Frame, frame, grpcHead, grpcMessage, u32, Wire } from "../support/http2.ts";
 import { Victim } from "../support/victim.ts";

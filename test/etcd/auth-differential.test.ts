@@ -11,7 +11,7 @@ import {
   KV,
   RequestOpSchema,
   Watch,
-} from "../../src/gateway/etcd/messages/index.ts";
+} from "../../src/etcd/index.ts";
 import { StatusError, TestClient } from "../../src/gateway/etcd/testing/client.contract.ts";
 import { etcdPath, startEtcd, startUnum } from "../support/etcd.ts";
 import type { EtcdCluster } from "../support/etcd.ts";

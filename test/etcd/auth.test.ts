@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Auth, KV, Maintenance, Permission_Type } from "../../src/gateway/etcd/messages/index.ts";
+import { Auth, KV, Maintenance, Permission_Type } from "../../src/etcd/index.ts";
 import { StatusError, TestClient } from "../../src/gateway/etcd/testing/client.contract.ts";
 import { etcdPath, etcdctl, etcdctlPath, startEtcd, startUnum } from "../support/etcd.ts";
 import type { EtcdCluster, Spoken } from "../support/etcd.ts";

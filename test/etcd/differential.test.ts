@@ -13,7 +13,7 @@ import {
   RangeRequestSchema,
   RequestOpSchema,
   TxnRequestSchema,
-} from "../../src/gateway/etcd/messages/index.ts";
+} from "../../src/etcd/index.ts";
 import { StatusError, TestClient } from "../../src/gateway/etcd/testing/client.contract.ts";
 import { etcdPath, startEtcd, startUnum } from "../support/etcd.ts";
 import type { EtcdCluster } from "../support/etcd.ts";

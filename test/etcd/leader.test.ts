@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { KV, Watch } from "../../src/gateway/etcd/messages/index.ts";
+import { KV, Watch } from "../../src/etcd/index.ts";
 import { StatusError, TestClient } from "../../src/gateway/etcd/testing/client.contract.ts";
 import { etcdPath, startEtcd, startUnum } from "../support/etcd.ts";
 import type { EtcdCluster } from "../support/etcd.ts";

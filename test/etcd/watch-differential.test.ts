@@ -2,16 +2,8 @@ import { create, toJson } from "@bufbuild/protobuf";
 import type { DescMessage, DescMethod, MessageInitShape } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Prng } from "../../src/base/index.ts";
-import {
-  EventSchema,
-  KV,
-  Lease,
-  Maintenance,
-  Watch,
-  WatchCreateRequest_FilterType,
-  WatchRequestSchema,
-} from "../../src/gateway/etcd/messages/index.ts";
-import { Election, Lock } from "../../src/gateway/etcd/messages/index.ts";
+import { EventSchema, KV, Lease, Maintenance, Watch, WatchCreateRequest_FilterType, WatchRequestSchema } from "../../src/etcd/index.ts";
+import { Election, Lock } from "../../src/etcd/index.ts";
 import { StatusError, TestClient } from "../../src/gateway/etcd/testing/client.contract.ts";
 import type { TestStream } from "../../src/gateway/etcd/testing/client.contract.ts";
 import { etcdPath, startEtcd, startUnum } from "../support/etcd.ts";

@@ -5,7 +5,7 @@ import { loadSync } from "@grpc/proto-loader";
 import type { ServiceDefinition } from "@grpc/proto-loader";
 import { fileURLToPath } from "node:url";
 
-const folder = fileURLToPath(new URL("../../src/gateway/etcd/proto", import.meta.url));
+const folder = fileURLToPath(new URL("../../src/etcd/proto", import.meta.url));
 const definition = loadSync(["rpc.proto", "v3lock.proto", "v3election.proto"], {
   includeDirs: [folder],
   keepCase: true,

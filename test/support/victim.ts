@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { Prng } from "../../src/base/index.ts";
-import { KV } from "../../src/gateway/etcd/messages/index.ts";
+import { KV } from "../../src/etcd/index.ts";
 import { TestClient } from "../../src/gateway/etcd/testing/client.contract.ts";
 import { freePort } from "./ports.ts";
 

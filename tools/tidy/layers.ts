@@ -62,12 +62,17 @@ export const layers: readonly Layer[] = [
     replica: "all",
   }),
   layer("api", { base: "all", wire: "all", ports: "types", machine: "contract", "machine/commands": "all" }, { packages: ["croner"] }),
-  layer("backends", { base: "all", ports: "all", api: "types", "machine/commands": "all" }),
-  layer("gateway", { base: "all", ports: "all", api: "all" }, { packages: ["@bufbuild/protobuf", "@bufbuild/protobuf/wkt"] }),
+  layer("etcd", { base: "all" }, { packages: ["@bufbuild/protobuf", "@bufbuild/protobuf/codegenv2", "@bufbuild/protobuf/wkt"] }),
+  layer(
+    "backends",
+    { base: "all", ports: "all", wire: "all", api: "types", "machine/commands": "all", etcd: "all" },
+    { packages: ["@bufbuild/protobuf"] },
+  ),
+  layer("gateway", { base: "all", ports: "all", api: "all", etcd: "all" }, { packages: ["@bufbuild/protobuf", "@bufbuild/protobuf/wkt"] }),
   layer("dashboard", { base: "all", ports: "all", api: "all" }),
   layer("cli", { base: "all", ports: "all", api: "all" }, { packages: ["commander"] }),
   layer("platform", { base: "all", ports: "all" }, { platform: true }),
-  layer("sim", { ...everything, gateway: "all" }, { packages: ["@bufbuild/protobuf"] }),
+  layer("sim", { ...everything, gateway: "all", etcd: "all" }, { packages: ["@bufbuild/protobuf"] }),
   layer("testing", { base: "all", ports: "all", wire: "all", runtime: "types", api: "all", sim: "all" }),
 ];
 

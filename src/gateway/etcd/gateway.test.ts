@@ -8,7 +8,7 @@ import {
   RangeRequest_SortOrder,
   RangeRequest_SortTarget,
   Watch,
-} from "./messages/index.ts";
+} from "../../etcd/index.ts";
 import { StatusError } from "./testing/client.contract.ts";
 import type { TestClient } from "./testing/client.contract.ts";
 import { startTestGateway } from "./testing/gateway.contract.ts";

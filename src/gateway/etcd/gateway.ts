@@ -8,7 +8,7 @@ import { defaultCost, Passwords } from "./auth/passwords.ts";
 import { authService } from "./auth/service.ts";
 import { Tokens } from "./auth/tokens.ts";
 import { clusterService } from "./cluster/service.ts";
-import { etcdErrors, toEtcdError } from "./errors.ts";
+import { toEtcdError } from "./errors.ts";
 import { GrpcServer, Partials } from "./grpc/index.ts";
 import type { Method } from "./grpc/index.ts";
 import { idOf } from "./ids.ts";
@@ -28,6 +28,7 @@ import { reflectionService } from "./probes/reflection.ts";
 import { MemberRecords, recordsKeyspace } from "./records.ts";
 import type { Ground } from "./service.ts";
 import { watchService } from "./watch/service.ts";
+import { etcdErrors } from "../../etcd/index.ts";
 
 export interface EtcdGatewayOptions extends EtcdDoor {
   /** Further ports of the same gateway. */

@@ -1,7 +1,8 @@
 import type { RawKeyspace } from "../../api/index.ts";
 import type { Clock, Timer } from "../../ports/index.ts";
-import { etcdErrors } from "./errors.ts";
-import type { Call, GrpcError } from "./grpc/index.ts";
+import type { Call } from "./grpc/index.ts";
+import { etcdErrors } from "../../etcd/index.ts";
+import type { GrpcError } from "../../etcd/index.ts";
 
 /** Three election timeouts, as etcd waits: a change of leaders shall not end streams. */
 const patienceMs = 3_000;

@@ -2,7 +2,8 @@ import type { RawHandle, RawKeyspace } from "../../api/index.ts";
 import type { CallOptions } from "../../api/index.ts";
 import type { Clock, Digests, Logger, Random } from "../../ports/index.ts";
 import type { Access } from "./auth/access.ts";
-import type { Call, GrpcError } from "./grpc/index.ts";
+import type { Call } from "./grpc/index.ts";
+import type { GrpcError } from "../../etcd/index.ts";
 
 export interface HeaderFields {
   readonly clusterId: bigint;

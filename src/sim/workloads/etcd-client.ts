@@ -1,8 +1,9 @@
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { RawHandle, UnumHandle } from "../../api/index.ts";
 import { UnumError, utf8Decode, utf8Encode } from "../../base/index.ts";
-import { Compare_CompareResult, Compare_CompareTarget, KV, openEtcdGateway } from "../../gateway/etcd/index.ts";
-import type { KeyValue, RequestOp, RangeRequest } from "../../gateway/etcd/index.ts";
+import { Compare_CompareResult, Compare_CompareTarget, KV } from "../../etcd/index.ts";
+import type { KeyValue, RangeRequest, RequestOp } from "../../etcd/index.ts";
+import { openEtcdGateway } from "../../gateway/etcd/index.ts";
 import { silentLogger } from "../../ports/index.ts";
 import type { Operation, Read, Result, Seen } from "../history.ts";
 import { Client, endOf } from "./client.ts";

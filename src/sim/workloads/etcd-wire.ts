@@ -1,7 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { DescMessage, DescMethod, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import { FrameReader, frameOf } from "../../gateway/etcd/index.ts";
 import type { Address, Http, HttpExchange, HttpFields, HttpHandlers, HttpListener, HttpOptions } from "../../ports/index.ts";
+import { FrameReader, frameOf } from "../../etcd/index.ts";
 
 export type Method<I extends DescMessage, O extends DescMessage> = DescMethod & { readonly input: I; readonly output: O };
 

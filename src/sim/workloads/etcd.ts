@@ -1,7 +1,7 @@
 import type { Prng } from "../../base/index.ts";
 import { latin1Decode, utf8Encode } from "../../base/index.ts";
-import { KV, Lease, Watch } from "../../gateway/etcd/index.ts";
-import type { WatchResponse } from "../../gateway/etcd/index.ts";
+import { KV, Lease, Watch } from "../../etcd/index.ts";
+import type { WatchResponse } from "../../etcd/index.ts";
 import type { Chronicle } from "../check/index.ts";
 import { isWatched } from "../history.ts";
 import type { SeenEvent, Watching } from "../history.ts";

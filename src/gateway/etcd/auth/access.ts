@@ -1,7 +1,5 @@
 import type { CallOptions, Operation, RawKeyspace, TakeReply } from "../../../api/index.ts";
 import { isUnumError } from "../../../base/index.ts";
-import { etcdErrors } from "../errors.ts";
-import { GrpcError } from "../grpc/index.ts";
 import type { Call } from "../grpc/index.ts";
 import { markOf } from "./keeper.ts";
 import type { AuthKeeper, Known } from "./keeper.ts";
@@ -9,6 +7,7 @@ import { freeRights, nobodysRights, rightsOf } from "./rights.ts";
 import type { Rights } from "./rights.ts";
 import type { AuthState } from "./state.ts";
 import type { Tokens } from "./tokens.ts";
+import { GrpcError, etcdErrors } from "../../../etcd/index.ts";
 
 /** Asks for all that a call needs; throws what refuses. */
 export type Ask = (rights: Rights) => void | Promise<void>;

@@ -14,7 +14,7 @@ import {
   Maintenance,
   Permission_Type,
   Watch,
-} from "../messages/index.ts";
+} from "../../../etcd/index.ts";
 import { StatusError } from "../testing/client.contract.ts";
 import { startTestGateway } from "../testing/gateway.contract.ts";
 import type { TestGateway } from "../testing/gateway.contract.ts";

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { GrpcError } from "../grpc/index.ts";
 import * as change from "./changes.ts";
 import type { AuthChange } from "./changes.ts";
 import { freeRights, nobodysRights, rightsOf } from "./rights.ts";
 import { decodeState, emptyState, encodeState } from "./state.ts";
 import type { AuthState, PasswordHash } from "./state.ts";
+import { GrpcError } from "../../../etcd/index.ts";
 
 const hash: PasswordHash = { salt: "c2FsdA==", key: "a2V5", cost: 4 };
 const made = (...changes: readonly AuthChange[]): AuthState => changes.reduce((state, next) => next(state), emptyState("first"));

@@ -1,7 +1,7 @@
 import { compareBytes, utf8Encode } from "../../../base/index.ts";
-import { etcdErrors } from "../errors.ts";
 import { rootName } from "./state.ts";
 import type { AuthState, PasswordHash, Permission, Role, User } from "./state.ts";
+import { etcdErrors } from "../../../etcd/index.ts";
 
 /** Throws the `GrpcError` with which etcd refuses. The same state: nothing is changed, and that is no error. */
 export type AuthChange = (state: AuthState) => AuthState;

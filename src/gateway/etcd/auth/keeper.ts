@@ -2,11 +2,11 @@ import { takeResult } from "../../../api/index.ts";
 import type { CallOptions, KeyValue, RawCompare, RawHandle, RawKeyspace, RawWatch, WatchChange } from "../../../api/index.ts";
 import { base64Encode, defaultKeyspaceName, emptyBytes, isUnumError, utf8Decode, utf8Encode } from "../../../base/index.ts";
 import type { Clock, Logger, Random, Timer } from "../../../ports/index.ts";
-import { etcdErrors } from "../errors.ts";
 import { recordsKeyspace } from "../records.ts";
 import type { AuthChange } from "./changes.ts";
 import { decodeState, emptyState, encodeState } from "./state.ts";
 import type { AuthState } from "./state.ts";
+import { etcdErrors } from "../../../etcd/index.ts";
 
 /** Where the record lies in the gateway's keyspace, and the name of its mark in the default one. */
 const recordKey = "auth";

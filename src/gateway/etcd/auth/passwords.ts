@@ -1,9 +1,8 @@
 import { base64Decode, base64Encode, limits, utf8Encode } from "../../../base/index.ts";
 import type { Digests, Random } from "../../../ports/index.ts";
-import { etcdErrors } from "../errors.ts";
-import { Code, GrpcError } from "../grpc/index.ts";
 import { isEqualSlowly } from "./mac.ts";
 import type { PasswordHash } from "./state.ts";
+import { Code, GrpcError, etcdErrors } from "../../../etcd/index.ts";
 
 /** etcd's default, and the range of its flag `bcrypt-cost`. */
 export const defaultCost = 10;

@@ -1,7 +1,7 @@
-import { etcdErrors } from "../errors.ts";
 import { intervalOf, Ranges } from "./ranges.ts";
 import { rootName } from "./state.ts";
 import type { AuthState, User } from "./state.ts";
+import { etcdErrors } from "../../../etcd/index.ts";
 
 /** What a call may do. Each method throws the `GrpcError` that refuses. Keys are byte strings, ends as in etcd's ranges. */
 export interface Rights {

@@ -1,8 +1,7 @@
 import { latin1Decode, latin1Encode } from "../../../base/index.ts";
-import { etcdErrors } from "../errors.ts";
-import { Code, defineService, GrpcError } from "../grpc/index.ts";
+import { defineService } from "../grpc/index.ts";
 import type { Call, Method } from "../grpc/index.ts";
-import { Auth, type Permission_Type } from "../messages/index.ts";
+import { Auth, Code, GrpcError, etcdErrors, type Permission_Type } from "../../../etcd/index.ts";
 import type { Ground, HeaderFields } from "../service.ts";
 import * as change from "./changes.ts";
 import type { AuthChange } from "./changes.ts";

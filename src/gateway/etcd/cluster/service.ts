@@ -1,12 +1,11 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { CallOptions, MemberStatus } from "../../../api/index.ts";
 import { isUnumError } from "../../../base/index.ts";
-import { etcdErrors } from "../errors.ts";
-import { Code, defineService, GrpcError } from "../grpc/index.ts";
+import { defineService } from "../grpc/index.ts";
 import type { Method } from "../grpc/index.ts";
 import { hexOf, idOf } from "../ids.ts";
-import { Cluster } from "../messages/index.ts";
-import type { MemberSchema } from "../messages/index.ts";
+import { Cluster, Code, GrpcError, etcdErrors } from "../../../etcd/index.ts";
+import type { MemberSchema } from "../../../etcd/index.ts";
 import { MemberRecords, recordsKeyspace } from "../records.ts";
 import type { Ground } from "../service.ts";
 

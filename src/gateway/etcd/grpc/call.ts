@@ -2,11 +2,10 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Clock, HttpExchange, HttpFields, HttpHandlers, Timer } from "../../../ports/index.ts";
 import { answerFields, okTrailers, refusalFields, statusFields, timeoutMsOf } from "./fields.ts";
-import { FrameReader, frameOf } from "./frames.ts";
 import { decodeMessage } from "./method.ts";
 import type { Answers, Call, Questions, StreamMethod, UnaryMethod } from "./method.ts";
 import type { Partial, Partials } from "./partial.ts";
-import { Code, GrpcError } from "./status.ts";
+import { Code, FrameReader, GrpcError, frameOf } from "../../../etcd/index.ts";
 
 export interface CallHost {
   readonly clock: Clock;

@@ -1,6 +1,6 @@
 import { utf8Encode } from "../../../base/index.ts";
 import type { HttpFields } from "../../../ports/index.ts";
-import type { GrpcError } from "./status.ts";
+import type { GrpcError } from "../../../etcd/index.ts";
 
 const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
 

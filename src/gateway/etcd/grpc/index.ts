@@ -1,8 +1,7 @@
 export { refusalFields } from "./fields.ts";
-export { FrameReader, frameFor, frameOf, framePrefixBytes } from "./frames.ts";
 export { decodeMessage, defineService, encodeAnswer } from "./method.ts";
 export type { Answers, Call, Handlers, Method, Questions, StreamMethod, UnaryMethod } from "./method.ts";
 export { Partials } from "./partial.ts";
 export type { Partial } from "./partial.ts";
 export { GrpcServer } from "./server.ts";
-export { Code, GrpcError, httpStatusOf } from "./status.ts";
+export { httpStatusOf } from "./status.ts";

@@ -1,8 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { DescMessage, DescMethod, DescService, Message, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { HttpFields } from "../../../ports/index.ts";
-import { frameFor, frameOf, framePrefixBytes } from "./frames.ts";
-import { Code, GrpcError } from "./status.ts";
+import { Code, GrpcError, frameFor, frameOf, framePrefixBytes } from "../../../etcd/index.ts";
 
 /** One call, whoever carries it: gRPC, or the JSON gateway. */
 export interface Call {

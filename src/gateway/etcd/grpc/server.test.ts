@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { NodeClock } from "../../../platform/node/index.ts";
 import type { HttpExchange, HttpFields, HttpHandlers } from "../../../ports/index.ts";
-import { toEtcdError, etcdErrors } from "../errors.ts";
-import { Watch } from "../messages/index.ts";
+import { toEtcdError } from "../errors.ts";
+import { Watch, etcdErrors } from "../../../etcd/index.ts";
 import { defineService } from "./method.ts";
 import { Partials } from "./partial.ts";
 import { GrpcServer } from "./server.ts";

@@ -3,7 +3,7 @@ import { StreamCall, UnaryCall } from "./call.ts";
 import type { CallHost } from "./call.ts";
 import { refusalFields, timeoutMsOf } from "./fields.ts";
 import type { Method } from "./method.ts";
-import { Code, GrpcError } from "./status.ts";
+import { Code, GrpcError } from "../../../etcd/index.ts";
 
 const refuseAll = { onData: () => undefined, onEnd: () => undefined, onDrain: () => undefined, onClose: () => undefined } as const;
 

@@ -2,10 +2,11 @@ import { create, fromJson, toJson } from "@bufbuild/protobuf";
 import type { DescMessage, JsonValue, Message, MessageInitShape } from "@bufbuild/protobuf";
 import { limits, utf8Decode, utf8Encode } from "../../../base/index.ts";
 import type { Clock, HttpExchange, HttpFields, HttpHandlers, Timer } from "../../../ports/index.ts";
-import { Code, GrpcError, decodeMessage, framePrefixBytes, httpStatusOf } from "../grpc/index.ts";
+import { decodeMessage, httpStatusOf } from "../grpc/index.ts";
 import type { Answers, Call, Method, Partial, Partials, Questions, StreamMethod, UnaryMethod } from "../grpc/index.ts";
 import { routes } from "./routes.ts";
 import { JsonReader } from "./values.ts";
+import { Code, GrpcError, framePrefixBytes } from "../../../etcd/index.ts";
 
 const jsonFields: HttpFields = { "content-type": "application/json", "grpc-metadata-content-type": "application/grpc" };
 const errorFields: HttpFields = { "content-type": "application/json" };

@@ -1,5 +1,5 @@
 import { emptyBytes } from "../../../base/index.ts";
-import { Code, GrpcError } from "../grpc/index.ts";
+import { Code, GrpcError } from "../../../etcd/index.ts";
 
 const quote = 0x22;
 const backslash = 0x5c;

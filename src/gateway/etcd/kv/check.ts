@@ -1,7 +1,6 @@
-import type { Compare, PutRequest, RangeRequest, RequestOp, TxnRequest } from "../messages/index.ts";
-import { RangeRequest_SortOrder, RangeRequest_SortTarget } from "../messages/index.ts";
+import type { Compare, PutRequest, RangeRequest, RequestOp, TxnRequest } from "../../../etcd/index.ts";
+import { RangeRequest_SortOrder, RangeRequest_SortTarget, etcdErrors } from "../../../etcd/index.ts";
 import { limits } from "../../../base/index.ts";
-import { etcdErrors } from "../errors.ts";
 
 /** What etcd refuses before it proposes, in its order: which error a client sees depends on it. */
 export function checkRange(request: RangeRequest): void {

@@ -1,6 +1,6 @@
 import type { Clock } from "../../../ports/index.ts";
-import { etcdErrors } from "../errors.ts";
 import type { Call } from "../grpc/index.ts";
+import { etcdErrors } from "../../../etcd/index.ts";
 
 /** Ranges of one client that are read, or whose answers it has not taken. */
 const lanesMax = 32;

@@ -1,7 +1,7 @@
 import type { KeyRange, Operation, PutOperation, RangeOperation, RawCompare, TxnOperation } from "../../../api/index.ts";
 import { emptyBytes, latin1Decode } from "../../../base/index.ts";
-import { Compare_CompareResult, Compare_CompareTarget, RangeRequest_SortOrder, RangeRequest_SortTarget } from "../messages/index.ts";
-import type { Compare, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest } from "../messages/index.ts";
+import { Compare_CompareResult, Compare_CompareTarget, RangeRequest_SortOrder, RangeRequest_SortTarget } from "../../../etcd/index.ts";
+import type { Compare, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest } from "../../../etcd/index.ts";
 
 const safeMax = Number.MAX_SAFE_INTEGER;
 const big = BigInt(safeMax);

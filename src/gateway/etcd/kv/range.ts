@@ -1,8 +1,8 @@
 import { compareBytes, isUnumError, latin1Encode } from "../../../base/index.ts";
 import { takeResult } from "../../../api/index.ts";
 import type { CallOptions, RangeOperation, RawKeyspace } from "../../../api/index.ts";
-import type { RangeRequest } from "../messages/index.ts";
-import { RangeRequest_SortOrder, RangeRequest_SortTarget } from "../messages/index.ts";
+import type { RangeRequest } from "../../../etcd/index.ts";
+import { RangeRequest_SortOrder, RangeRequest_SortTarget } from "../../../etcd/index.ts";
 import { rangeOperation } from "./operations.ts";
 import { rangeResultOf } from "./results.ts";
 import type { KeyValueInit } from "./results.ts";

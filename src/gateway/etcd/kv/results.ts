@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { KeyValue, OperationResult } from "../../../api/index.ts";
 import { latin1Encode } from "../../../base/index.ts";
-import type { KeyValueSchema, ResponseOpSchema } from "../messages/index.ts";
+import type { KeyValueSchema, ResponseOpSchema } from "../../../etcd/index.ts";
 import { signedLease } from "./operations.ts";
 
 export type KeyValueInit = MessageInitShape<typeof KeyValueSchema>;

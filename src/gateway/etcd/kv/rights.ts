@@ -2,7 +2,7 @@ import { latin1Decode } from "../../../base/index.ts";
 import type { Rights } from "../auth/rights.ts";
 import type { Call } from "../grpc/index.ts";
 import { askForLease } from "../lease/rights.ts";
-import type { DeleteRangeRequest, PutRequest, TxnRequest } from "../messages/index.ts";
+import type { DeleteRangeRequest, PutRequest, TxnRequest } from "../../../etcd/index.ts";
 import type { Ground } from "../service.ts";
 import { leaseOf, rangeOf } from "./operations.ts";
 

@@ -1,6 +1,6 @@
-import { Code, GrpcError } from "../grpc/index.ts";
 import type { Call } from "../grpc/index.ts";
 import type { Ground } from "../service.ts";
+import { Code, GrpcError } from "../../../etcd/index.ts";
 
 /** Of a call whose time is over, or that nobody waits for. */
 const kept: ReadonlySet<Code> = new Set([Code.canceled, Code.deadlineExceeded]);

@@ -1,12 +1,12 @@
 import { equalBytes, latin1Decode, latin1Encode } from "../../../base/index.ts";
 import type { Rights } from "../auth/rights.ts";
-import { Code, defineService, GrpcError } from "../grpc/index.ts";
+import { defineService } from "../grpc/index.ts";
 import type { Answers, Call, Method } from "../grpc/index.ts";
 import { keyValueOf } from "../kv/results.ts";
 import { boundedNumber, leaseOf, signedLease } from "../kv/operations.ts";
 import { askForLease } from "../lease/rights.ts";
-import { Election } from "../messages/index.ts";
-import type { LeaderKey } from "../messages/index.ts";
+import { Code, Election, GrpcError } from "../../../etcd/index.ts";
+import type { LeaderKey } from "../../../etcd/index.ts";
 import type { Ground } from "../service.ts";
 import { asClient, clientError } from "./client-errors.ts";
 import { createdAt, follow, leaving, nearest, ranOf, takePlace, waitInLine } from "./line.ts";

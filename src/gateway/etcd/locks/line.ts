@@ -2,11 +2,11 @@ import { takeResult } from "../../../api/index.ts";
 import type { KeyValue, RangeOperation, RawCompare, TxnOperation, WatchChange } from "../../../api/index.ts";
 import { emptyBytes } from "../../../base/index.ts";
 import type { Rights } from "../auth/rights.ts";
-import { Code, GrpcError } from "../grpc/index.ts";
 import type { Call } from "../grpc/index.ts";
 import { leaseOf } from "../kv/operations.ts";
 import { askForLease } from "../lease/rights.ts";
 import type { Ground } from "../service.ts";
+import { Code, GrpcError } from "../../../etcd/index.ts";
 
 /** What a session of etcd's client library lasts that names no lease. It is not kept alive, since nobody could say for how long. */
 const sessionMs = 60_000;

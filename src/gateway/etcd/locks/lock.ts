@@ -1,8 +1,8 @@
 import { takeResult } from "../../../api/index.ts";
 import { emptyBytes, latin1Decode, latin1Encode } from "../../../base/index.ts";
-import { Code, defineService, GrpcError } from "../grpc/index.ts";
+import { defineService } from "../grpc/index.ts";
 import type { Method } from "../grpc/index.ts";
-import { Lock } from "../messages/index.ts";
+import { Code, GrpcError, Lock } from "../../../etcd/index.ts";
 import type { Ground } from "../service.ts";
 import { asClient } from "./client-errors.ts";
 import { getOperation, takePlace, waitInLine } from "./line.ts";

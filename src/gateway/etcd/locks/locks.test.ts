@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { utf8Decode, utf8Encode } from "../../../base/index.ts";
-import { Election, KV, Lease, Lock } from "../messages/index.ts";
+import { Election, KV, Lease, Lock } from "../../../etcd/index.ts";
 import { StatusError } from "../testing/client.contract.ts";
 import { startTestGateway } from "../testing/gateway.contract.ts";
 import type { TestGateway } from "../testing/gateway.contract.ts";

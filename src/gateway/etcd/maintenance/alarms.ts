@@ -2,7 +2,7 @@ import type { KeyspaceSummary, NodeStatus, ReplicaReport } from "../../../api/in
 import { takeResult } from "../../../api/index.ts";
 import { defaultGroup, limits } from "../../../base/index.ts";
 import { idOf } from "../ids.ts";
-import { AlarmType } from "../messages/index.ts";
+import { AlarmType } from "../../../etcd/index.ts";
 import { MemberRecords, recordsKeyspace } from "../records.ts";
 import type { Ground } from "../service.ts";
 

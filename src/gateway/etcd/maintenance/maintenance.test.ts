@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { utf8Encode } from "../../../base/index.ts";
-import { etcdErrors } from "../errors.ts";
 import {
   AlarmRequest_AlarmAction,
   Cluster,
@@ -10,7 +9,8 @@ import {
   KV,
   Maintenance,
   ServerReflection,
-} from "../messages/index.ts";
+  etcdErrors,
+} from "../../../etcd/index.ts";
 import { StatusError } from "../testing/client.contract.ts";
 import { startTestGateway } from "../testing/gateway.contract.ts";
 import type { TestGateway } from "../testing/gateway.contract.ts";

@@ -1,12 +1,19 @@
 import { takeResult } from "../../../api/index.ts";
 import { isUnumError } from "../../../base/index.ts";
-import { etcdErrors } from "../errors.ts";
-import { Code, defineService, GrpcError } from "../grpc/index.ts";
+import { defineService } from "../grpc/index.ts";
 import type { Call, Method } from "../grpc/index.ts";
 import { hexOf, idOf } from "../ids.ts";
 import { boundedNumber } from "../kv/operations.ts";
-import { AlarmRequest_AlarmAction, AlarmType, DowngradeRequest_DowngradeAction, Maintenance } from "../messages/index.ts";
-import type { AlarmRequest, DowngradeRequest } from "../messages/index.ts";
+import {
+  AlarmRequest_AlarmAction,
+  AlarmType,
+  Code,
+  DowngradeRequest_DowngradeAction,
+  GrpcError,
+  Maintenance,
+  etcdErrors,
+} from "../../../etcd/index.ts";
+import type { AlarmRequest, DowngradeRequest } from "../../../etcd/index.ts";
 import { MemberRecords, recordsKeyspace } from "../records.ts";
 import type { Ground } from "../service.ts";
 import { etcdClusterVersion, etcdVersion } from "../version.ts";

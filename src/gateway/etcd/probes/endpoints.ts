@@ -2,7 +2,7 @@ import { utf8Encode } from "../../../base/index.ts";
 import type { HttpExchange, HttpFields } from "../../../ports/index.ts";
 import { alarmText, viewOf } from "../maintenance/alarms.ts";
 import type { View } from "../maintenance/alarms.ts";
-import { AlarmType } from "../messages/index.ts";
+import { AlarmType } from "../../../etcd/index.ts";
 import type { Ground } from "../service.ts";
 import { etcdClusterVersion, etcdVersion } from "../version.ts";
 

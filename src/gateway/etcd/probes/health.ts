@@ -1,6 +1,6 @@
-import { Code, defineService, GrpcError } from "../grpc/index.ts";
+import { defineService } from "../grpc/index.ts";
 import type { Method } from "../grpc/index.ts";
-import { Health, HealthCheckResponse_ServingStatus } from "../messages/index.ts";
+import { Code, GrpcError, Health, HealthCheckResponse_ServingStatus } from "../../../etcd/index.ts";
 
 /** The gRPC health check: the server as a whole, which serves as long as it answers. */
 export function healthService(): readonly Method[] {

@@ -1,9 +1,11 @@
 import { toBinary } from "@bufbuild/protobuf";
 import type { DescFile, MessageInitShape } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import { Code, defineService } from "../grpc/index.ts";
+import { defineService } from "../grpc/index.ts";
 import type { Method } from "../grpc/index.ts";
 import {
+  Code,
+  ServerReflection,
   file_auth,
   file_health,
   file_kv,
@@ -11,9 +13,8 @@ import {
   file_rpc,
   file_v3election,
   file_v3lock,
-  ServerReflection,
-} from "../messages/index.ts";
-import type { ServerReflectionRequest, ServerReflectionResponseSchema } from "../messages/index.ts";
+} from "../../../etcd/index.ts";
+import type { ServerReflectionRequest, ServerReflectionResponseSchema } from "../../../etcd/index.ts";
 
 const files: readonly DescFile[] = [file_rpc, file_kv, file_auth, file_v3lock, file_v3election, file_health, file_reflection];
 

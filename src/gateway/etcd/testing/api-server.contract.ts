@@ -1,6 +1,6 @@
 import { utf8Encode } from "../../../base/index.ts";
-import { Compare_CompareResult, Compare_CompareTarget, KV, Lease, Watch } from "../messages/index.ts";
-import type { Event, KeyValue } from "../messages/index.ts";
+import { Compare_CompareResult, Compare_CompareTarget, KV, Lease, Watch } from "../../../etcd/index.ts";
+import type { Event, KeyValue } from "../../../etcd/index.ts";
 import type { TestClient, TestStream } from "./client.contract.ts";
 
 const bytes = utf8Encode;

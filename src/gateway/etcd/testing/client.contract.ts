@@ -2,7 +2,7 @@ import { connect, constants } from "node:http2";
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from "node:http2";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { DescMessage, DescMethod, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import { FrameReader, frameOf } from "../grpc/frames.ts";
+import { FrameReader, frameOf } from "../../../etcd/index.ts";
 
 /** How a call ended. */
 export class StatusError extends Error {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { utf8Decode, utf8Encode } from "../../../base/index.ts";
-import { KV, Lease, Maintenance } from "../messages/index.ts";
+import { KV, Lease, Maintenance } from "../../../etcd/index.ts";
 import { ApiServer, eventText, nextEvents } from "./api-server.contract.ts";
 import { StatusError, TestClient } from "./client.contract.ts";
 

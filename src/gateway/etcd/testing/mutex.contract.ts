@@ -9,7 +9,7 @@ import {
   RangeRequest_SortOrder,
   RangeRequest_SortTarget,
   Watch,
-} from "../messages/index.ts";
+} from "../../../etcd/index.ts";
 import { endOf } from "./api-server.contract.ts";
 import { TestClient } from "./client.contract.ts";
 import type { Storage } from "./kubernetes.contract.ts";

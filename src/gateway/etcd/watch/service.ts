@@ -1,12 +1,11 @@
 import type { UnumError } from "../../../base/index.ts";
 import { latin1Decode, limits } from "../../../base/index.ts";
 import type { Timer } from "../../../ports/index.ts";
-import { etcdErrors } from "../errors.ts";
-import { Code, defineService, GrpcError } from "../grpc/index.ts";
+import { defineService } from "../grpc/index.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Answers, Method, Questions } from "../grpc/index.ts";
-import { Watch, WatchCreateRequest_FilterType } from "../messages/index.ts";
-import type { WatchCreateRequest, WatchRequest, WatchResponseSchema } from "../messages/index.ts";
+import { Code, GrpcError, Watch, WatchCreateRequest_FilterType, etcdErrors } from "../../../etcd/index.ts";
+import type { WatchCreateRequest, WatchRequest, WatchResponseSchema } from "../../../etcd/index.ts";
 import { boundedNumber } from "../kv/operations.ts";
 import type { Ground } from "../service.ts";
 import { Feeds } from "./feeds.ts";

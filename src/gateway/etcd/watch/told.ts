@@ -1,10 +1,9 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { WatchChange } from "../../../api/index.ts";
-import { frameFor, framePrefixBytes } from "../grpc/index.ts";
 import { keyValueOf } from "../kv/results.ts";
-import { Event_EventType, ResponseHeaderSchema, WatchResponseSchema } from "../messages/index.ts";
-import type { EventSchema } from "../messages/index.ts";
+import { Event_EventType, ResponseHeaderSchema, WatchResponseSchema, frameFor, framePrefixBytes } from "../../../etcd/index.ts";
+import type { EventSchema } from "../../../etcd/index.ts";
 import type { HeaderFields } from "../service.ts";
 
 export type EventInit = MessageInitShape<typeof EventSchema>;

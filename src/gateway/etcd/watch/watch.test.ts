@@ -1,8 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { utf8Decode, utf8Encode } from "../../../base/index.ts";
-import { framePrefixBytes } from "../grpc/index.ts";
-import { KV, Watch, WatchCreateRequest_FilterType, WatchResponseSchema } from "../messages/index.ts";
+import { KV, Watch, WatchCreateRequest_FilterType, WatchResponseSchema, framePrefixBytes } from "../../../etcd/index.ts";
 import { startTestGateway } from "../testing/gateway.contract.ts";
 import type { TestGateway } from "../testing/gateway.contract.ts";
 import { Told, encodedId } from "./told.ts";

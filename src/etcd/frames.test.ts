@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { concatBytes } from "../../../base/index.ts";
+import { concatBytes } from "../base/index.ts";
 import { FrameReader, frameOf } from "./frames.ts";
-import { Partials } from "./partial.ts";
 
 describe("messages in pieces", () => {
   it("come whole and in order, however the bytes are cut, and what was given is never written over", () => {
@@ -34,24 +33,5 @@ describe("messages in pieces", () => {
     }
     reader.push(bytes.subarray(bytes.length - 1));
     expect(reader.next()).toHaveLength(100_000);
-  });
-});
-
-describe("requests that are not whole", () => {
-  it("take a bounded amount together: who waited longest for more goes first", () => {
-    const partials = new Partials(100);
-    const gone: string[] = [];
-    const request = (name: string): { giveUp(): void } => ({ giveUp: () => gone.push(name) });
-    const [a, b, c] = [request("a"), request("b"), request("c")];
-    partials.note(a, 40);
-    partials.note(b, 40);
-    partials.note(a, 50);
-    partials.note(c, 30);
-    expect([gone, partials.bytes]).toEqual([["b"], 80]);
-    partials.note(a, 0);
-    partials.note(c, 100);
-    expect([gone, partials.bytes]).toEqual([["b"], 100]);
-    partials.note(c, 101);
-    expect([gone, partials.bytes]).toEqual([["b", "c"], 0]);
   });
 });

@@ -8,3 +8,6 @@ export { file_v3lock, Lock } from "./generated/v3lock_pb.ts";
 export { file_health, Health, HealthCheckResponse_ServingStatus } from "./generated/health_pb.ts";
 export { file_reflection, ServerReflection, ServerReflectionResponseSchema } from "./generated/reflection_pb.ts";
 export type { ServerReflectionRequest } from "./generated/reflection_pb.ts";
+export { etcdErrors } from "./errors.ts";
+export { FrameReader, frameFor, frameOf, framePrefixBytes } from "./frames.ts";
+export { Code, GrpcError } from "./status.ts";

@@ -1,4 +1,4 @@
-import { emptyBytes } from "../../../base/index.ts";
+import { emptyBytes } from "../base/index.ts";
 import { Code, GrpcError } from "./status.ts";
 
 /** [compressed u8][length u32, big-endian] stands before each message. */
