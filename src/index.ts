@@ -1,4 +1,4 @@
-import type { Unum } from "./api/index.ts";
+import type { EnginePart, EtcdPart, Unum } from "./api/index.ts";
 import { resolveOptions } from "./base/index.ts";
 import { readStartOptions } from "./start-options.ts";
 import type { StartOptions } from "./start-options.ts";
@@ -36,11 +36,19 @@ export async function start(options: StartOptions = {}): Promise<Unum> {
  * 127.0.0.1:7400. Several endpoints are an array; the handle learns of the other members by itself.
  * Fulfils without waiting for a connection: calls wait inside their own timeout.
  *
+ * `etcd://[user:password@]host:port[,host:port…]` gives the same handle over an etcd v3, with the parts that it can honour. There
+ * is no exactly-once: a write whose answer was lost is UNKNOWN_OUTCOME, and is not repeated.
+ *
  * Rejects with INVALID_ARGUMENT.
  */
-export async function connect(url?: string | readonly string[], options: ConnectOptions = {}): Promise<Unum> {
-  const { connectRemote } = await import("./remote.ts");
+export function connect(url: `etcd://${string}`, options?: ConnectOptions): Promise<Unum<EtcdPart>>;
+export function connect(url?: `unum://${string}` | readonly string[], options?: ConnectOptions): Promise<Unum>;
+/** From a variable: what every engine offers. */
+export function connect(url: string, options?: ConnectOptions): Promise<Unum<EnginePart>>;
+export async function connect(url?: string | readonly string[], options: ConnectOptions = {}): Promise<Unum<EnginePart>> {
   const { endpoint } = resolveOptions("client", {}, process.env);
   const urls = url === undefined ? (endpoint ?? ["127.0.0.1:7400"]) : typeof url === "string" ? [url] : url;
-  return connectRemote(urls, options);
+  const [first = ""] = urls;
+  if (urls.length === 1 && first.startsWith("etcd://")) return (await import("./engines.ts")).connectEtcd(first, options);
+  return (await import("./remote.ts")).connectRemote(urls, options);
 }

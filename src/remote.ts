@@ -14,6 +14,10 @@ export interface ConnectOptions {
   /** Every request goes to the endpoints given, which pass it on; the handle opens no connection to other members. */
   readonly pinned?: boolean | undefined;
   readonly logger?: Logger | undefined;
+  /** To an engine that is no Unum: TLS, with whom to trust and what to show, as PEM texts. Default: clear text. */
+  readonly tls?:
+    | { readonly authority?: string | undefined; readonly certificate?: string | undefined; readonly key?: string | undefined }
+    | undefined;
 }
 
 /** "unum://host:port" to "host:port". Throws INVALID_ARGUMENT. */
@@ -25,7 +29,7 @@ function endpointOf(url: string): string {
       "INVALID_ARGUMENT",
       other === undefined || other === "unum://"
         ? `"${url}" is no endpoint; write unum://host:port.`
-        : `"${other}" is not built yet; this version connects to unum:// only.`,
+        : `"${other}" is no engine that this version knows; it connects to unum:// and etcd://, one engine at a time.`,
     );
   }
   return endpoint;

@@ -64,6 +64,11 @@ export const steps: readonly Step[] = [
     what: "etcdctl against the gateway, beside a real etcd",
     run: () => foreignTests("vitest.etcd.config.ts", "etcd-server, etcd-client"),
   },
+  {
+    name: "engines",
+    what: "the same handle over real servers of other engines",
+    run: () => foreignTests("vitest.engines.config.ts", "etcd-server, etcd-client, zookeeper, default-jre-headless"),
+  },
   { name: "docs", what: "examples of README and docs, executed", run: () => node("dist/tools/snippets.js") },
   { name: "sim", what: "fixed seeds of the simulator, and this commit's own", run: () => node("dist/sim/main.js", "--smoke") },
   {

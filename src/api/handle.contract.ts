@@ -8,11 +8,16 @@ export interface HandleUnderTest {
   close(): Promise<void>;
 }
 
+/** What an engine that is no Unum cannot do, each with the reason that its refusal gives. */
+export interface Lacks {
+  readonly keyspaces?: RegExp | undefined;
+}
+
 /**
- * What every handle promises, whatever carries its frames. One handle serves all the tests; each has
+ * What every handle promises, whatever carries its frames and whatever engine stands behind it. One handle serves all the tests; each has
  * keys of its own, so that the cluster behind may be shared.
  */
-export function handleContract(name: string, makeHandle: () => Promise<HandleUnderTest>): void {
+export function handleContract(name: string, makeHandle: () => Promise<HandleUnderTest>, lacks: Lacks = {}): void {
   describe(`handle contract: ${name}`, () => {
     let made: HandleUnderTest;
     let handle: UnumHandle;
@@ -38,7 +43,8 @@ export function handleContract(name: string, makeHandle: () => Promise<HandleUnd
     caches(fresh);
     leases(fresh, () => handle);
     errors(fresh, () => handle);
-    keyspaces(() => handle, name);
+    if (lacks.keyspaces === undefined) keyspaces(() => handle, name);
+    else noKeyspaces(() => handle, lacks.keyspaces);
   });
 }
 
@@ -393,5 +399,14 @@ function keyspaces(handle: () => UnumHandle, name: string): void {
     await expect(kv.put("a", 1, { lease })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
     await lease.close();
     expect(() => handle().keyspace("")).toThrowError(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
+  });
+}
+
+function noKeyspaces(handle: () => UnumHandle, reason: RegExp): void {
+  test("another keyspace is refused by name, and nothing waits for one", async () => {
+    const refusal = { code: "UNSUPPORTED", outcome: "not-applied", message: expect.stringMatching(reason) };
+    await expect(handle().keyspace("orders").get("a")).rejects.toMatchObject(refusal);
+    await expect(handle().lock("a", { keyspace: "orders" }).tryAcquire()).rejects.toMatchObject(refusal);
+    await expect(handle().status()).rejects.toMatchObject({ code: "UNSUPPORTED" });
   });
 }

@@ -361,5 +361,27 @@ export interface UnumHandle extends Running {
   leave(options?: CallOptions): Promise<void>;
 }
 
-/** What `start` and `connect` give. */
-export type Unum = UnumHandle;
+/** What an engine that is no Unum may offer, each by its name. Its keyspace is the default one and its only one, so no option names another. */
+export interface EngineParts {
+  /** With watches and caches. */
+  readonly kv: Pick<UnumHandle, "kv">;
+  readonly lease: { lease(ttl: Duration, options?: Omit<LeaseOptions, "keyspace">): Promise<Lease> };
+  readonly lock: { lock(name: string): Lock };
+  readonly election: { election(name: string): Election };
+  readonly semaphore: { semaphore(name: string, permits: number): Semaphore };
+  readonly party: { party(name: string): Party };
+  readonly counter: { counter(name: string): Counter };
+  readonly sequence: { sequence(name: string, options?: { readonly block?: number | undefined }): Sequence };
+  readonly schedule: Pick<UnumHandle, "schedule" | "schedules">;
+}
+
+export type EnginePart = keyof EngineParts;
+/** `cluster`: all that Unum's own cluster offers, keyspaces, members and backups among it. */
+export type Part = EnginePart | "cluster";
+/** What an etcd behind `connect("etcd://…")` offers. */
+export type EtcdPart = EnginePart;
+
+type Both<T> = (T extends unknown ? (part: T) => void : never) extends (part: infer B) => void ? B : never;
+
+/** What `start` and `connect` give: everything, or over another engine the parts that it can honour. */
+export type Unum<P extends Part = Part> = "cluster" extends P ? UnumHandle : Running & Both<EngineParts[Extract<P, EnginePart>]>;

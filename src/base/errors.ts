@@ -33,6 +33,7 @@ export const errorTable = {
   EXTERNAL_LOST: row("In a simulation: the stand-in of another service did not answer, by the seed.", "Expect it as you would in production: it may have happened.", "unknown", "maybe-applied"),
   EXTERNAL_REFUSED: row("In a simulation: the stand-in of another service refused the call, by the seed.", "Expect it as you would in production: it did not happen.", "not-applied", "safe"),
   FENCED: row("The claim that guards this write has ended or was superseded.", "Stop acting for the claim; acquire it again.", "not-applied", "never"),
+  FORBIDDEN: row("The engine's users and roles do not allow this, or it does not know the user.", "Check the user, the password and the permissions of its roles; nothing was applied.", "not-applied", "never"),
   FUTURE_REVISION: row("The revision asked for does not exist yet.", "Ask for the current revision, or watch from it.", "not-applied", "never"),
   INSECURE: row("The node would listen beyond loopback without a secret or certificates.", "Set a secret, or say --insecure.", "not-applied", "never"),
   INVALID_ARGUMENT: row("An argument is not what the call takes.", "See the message; nothing was sent.", "not-applied", "never"),

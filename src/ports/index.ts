@@ -4,6 +4,14 @@ export type { Digest, Digests } from "./digest.ts";
 export { DiskError } from "./disk.ts";
 export type { Disk, DiskErrorCode, File } from "./disk.ts";
 export type { Http, HttpExchange, HttpFields, HttpHandlers, HttpListener, HttpOptions, HttpSecurity } from "./http.ts";
+export type {
+  HttpAnswerHandlers,
+  HttpConnection,
+  HttpDialer,
+  HttpDialOptions,
+  HttpRequest,
+  HttpTrust,
+} from "./http-client.ts";
 export { silentLogger } from "./logger.ts";
 export type { Logger } from "./logger.ts";
 export type { Child, ChildExit, FileSink, Files, Input, Output, Processes, RunRequest, Signal, SpawnRequest } from "./process.ts";

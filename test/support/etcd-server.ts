@@ -56,6 +56,11 @@ export class EtcdServer {
     }
   }
 
+  /** SIGSTOP and SIGCONT: it lives on. */
+  signal(name: "SIGSTOP" | "SIGCONT"): void {
+    this.child?.kill(name);
+  }
+
   /** The exit code; null when the signal ended it. */
   async stop(signal: NodeJS.Signals): Promise<number | null> {
     const { child } = this;

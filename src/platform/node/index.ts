@@ -2,6 +2,7 @@ export { NodeChecksum } from "./checksum.ts";
 export { NodeClock } from "./clock.ts";
 export { NodeDigests } from "./digest.ts";
 export { NodeDisk } from "./disk.ts";
+export { NodeHttpDialer } from "./http-client.ts";
 export { NodeNames } from "./names.ts";
 export { NodeRandom } from "./random.ts";
 export { NodeScope } from "./scope.ts";
