@@ -89,7 +89,8 @@ export class Directory {
 
   /** Whether the member is on its way out. */
   isLeaving(node: NodeId): boolean {
-    return this.state?.leaving.has(node) === true;
+    const { state } = this;
+    return state === undefined ? this.bootstrap.leaving?.includes(node) === true : state.leaving.has(node);
   }
 
   /** A member by name or id. Where one that leaves and its successor share a name, the successor has it. */

@@ -70,6 +70,24 @@ describe("seeds under one name", () => {
     expect(nodes.node("n2").identity.value.cluster).toBe(nodes.node("n1").identity.value.cluster);
   });
 
+  it("more empty nodes than members found no cluster beside one that stands still (campaign of e26c757, dense 1175)", async () => {
+    const nodes = new NodeWorld("dns grows while the members stand still");
+    const members = ["n1", "n2", "n3"];
+    const more = ["n4", "n5", "n6", "n7"];
+    for (const name of [...members, ...more]) nodes.place(name, { seeds, expect: 3 });
+    nodes.world.names.set("cluster", members);
+    await nodes.start(...members);
+    await nodes.settle(nodes.handle(["n1"]).kv.put("a", 1));
+    for (const name of members) nodes.crash(name);
+    nodes.world.names.set("cluster", [...members, ...more]);
+    await nodes.start(...more);
+    await nodes.run(20_000);
+    expect(more.map((name) => nodes.node(name).identity.value.cluster)).toEqual(more.map(() => undefined));
+    await nodes.start(...members);
+    await nodes.until(() => more.every((name) => nodes.node(name).identity.value.cluster !== undefined));
+    expect(new Set([...members, ...more].map((name) => nodes.node(name).identity.value.cluster)).size).toBe(1);
+  });
+
   it("three that start at once and expect one form one cluster, under addresses of both kinds as well", async () => {
     for (const hosts of [
       ["n1", "n2", "n3"],

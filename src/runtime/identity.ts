@@ -31,6 +31,8 @@ export interface Bootstrap {
   /** The system group's replicas as they were when this node learned of the cluster. */
   readonly replicas: readonly { readonly replica: number; readonly node: NodeId }[];
   readonly members: readonly NodeCard[];
+  /** Of them, those on their way out: a successor may have the name of one. Absent in what older builds wrote. */
+  readonly leaving?: readonly NodeId[];
   /** This node's replica of the system group. */
   readonly replica: number;
 }

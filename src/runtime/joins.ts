@@ -101,6 +101,7 @@ export class Joins {
         ephemeral,
         featureLevel,
       })),
+      leaving: [...state.leaving],
       replica: mine.replica,
     };
   }

@@ -7,7 +7,7 @@ import { Forwarder, forwardAsPromise } from "./forwarder.ts";
 import type { Bootstrap, FormingProposal, IdentityStore, NodeCard } from "./identity.ts";
 import { isDnsSeed } from "./options.ts";
 import { votersOf } from "./plan.ts";
-import { nodesBehind, seedAddresses } from "./seeds.ts";
+import { nodesBehind, seedAddresses, silentAmong } from "./seeds.ts";
 import { withTimeout } from "./timeout.ts";
 
 /** What nodes say to each other before they are members of one cluster. */
@@ -65,6 +65,8 @@ export class Membership {
   private listed: boolean;
   /** Of the nodes that the seeds list now: two clusters cannot both have so many of them. */
   private leastFounders = 1;
+  /** Listed under the seeds' name and silent in the last round: members of a cluster may be behind them. Never any of a fixed list. */
+  private silent: readonly string[] = [];
 
   constructor(options: MembershipOptions) {
     this.options = options;
@@ -103,7 +105,8 @@ export class Membership {
     const { clock, expect, logger, seeds } = this.options;
     if (this.saidWaiting || clock.now() - this.waitingSince < 5_000) return;
     this.saidWaiting = true;
-    logger.warn("no cluster yet: still waiting for a member or for enough empty nodes", { seeds, expect });
+    const silent = this.silent.length === 0 ? {} : { silent: this.silent };
+    logger.warn("no cluster yet: still waiting for a member or for enough empty nodes", { seeds, expect, ...silent });
   }
 
   private async attempt(): Promise<void> {
@@ -144,10 +147,12 @@ export class Membership {
   }
 
   private async discover(seeds: readonly string[]): Promise<Discovery[]> {
+    const answered = new Set([this.options.card().address]);
     const asked = seeds.map(async (seed): Promise<Discovery | undefined> => {
       try {
         const answer = await this.ask(seed, { op: "discover", card: this.options.card() });
         if (answer.op !== "discover") return undefined;
+        answered.add(seed);
         if (answer.card.node !== this.options.identity.value.node) return { ...answer, seed };
         this.listed = true;
         return undefined;
@@ -158,11 +163,16 @@ export class Membership {
     });
     const unique = new Map<NodeId, Discovery>();
     for (const answer of await Promise.all(asked)) if (answer !== undefined) unique.set(answer.card.node, answer);
+    this.silent = this.options.seeds.some(isDnsSeed) ? silentAmong(seeds, answered) : [];
     return [...unique.values()].sort((a, b) => (a.card.node < b.card.node ? -1 : 1));
   }
 
+  /**
+   * A fixed list has a majority that no other cluster can have. What a name lists grows: a cluster that was founded when it was short may
+   * stand still now, outnumbered by empty nodes, so all that it lists must have answered.
+   */
   private async maybePropose(found: readonly Discovery[]): Promise<void> {
-    if (!this.listed) return;
+    if (!this.listed || this.silent.length > 0) return;
     const { identity } = this.options;
     const expect = Math.max(this.options.expect, this.leastFounders);
     const self = this.options.card();

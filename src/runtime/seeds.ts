@@ -21,8 +21,22 @@ export async function seedAddresses(
   return hosts.slice(0, limits.membersMax).map((host) => formatAddress({ host, port: named.port }));
 }
 
-/** How many nodes the addresses may stand for: under one name a node often has one of each family, of which it may listen on only one. */
+/** The addresses of each family: under one name a node often has one of each, of which it may listen on only one. */
+function families(addresses: readonly string[]): readonly (readonly string[])[] {
+  const second = addresses.filter((address) => address.startsWith("["));
+  return [addresses.filter((address) => !address.startsWith("[")), second];
+}
+
+/** How many nodes the addresses may stand for. */
 export function nodesBehind(addresses: readonly string[]): number {
-  const second = addresses.filter((address) => address.startsWith("[")).length;
-  return Math.max(second, addresses.length - second);
+  return Math.max(...families(addresses).map((family) => family.length));
+}
+
+/** Of the family that stands for the most nodes, whoever did not answer; empty when all of them did. */
+export function silentAmong(addresses: readonly string[], answered: ReadonlySet<string>): readonly string[] {
+  const count = nodesBehind(addresses);
+  const silent = families(addresses)
+    .filter((family) => family.length === count)
+    .map((family) => family.filter((address) => !answered.has(address)));
+  return silent.reduce((least, next) => (next.length < least.length ? next : least));
 }

@@ -113,8 +113,9 @@ export class Judge {
     return bytes;
   }
 
+  /** Whoever did not know a named keyspace before asks the system group for it. */
   private hasStopped(space: Space): boolean {
-    return this.hasGroupStopped(this.group(space));
+    return this.hasGroupStopped(this.group(space)) || (space.name !== "default" && this.hasGroupStopped(systemGroup));
   }
 
   private hasGroupStopped(group: GroupId | undefined): boolean {
@@ -149,6 +150,8 @@ export class Judge {
     this.revisions += chronicle.lastRevision;
     if (stopped) history.abandonWatches();
     else await this.letWatchesEnd(history, chronicle);
+    // While they were waited for the lease of a claim may have ended: they may have been told of that, too, and need not.
+    const after = this.chronicle(space);
     const registers = checkRegisters(history);
     this.undecided += registers.undecided.length;
     this.illegal.push(...registers.illegal);
@@ -156,8 +159,8 @@ export class Judge {
       linearizability: registers.violations,
       revisions: checkRevisions(history, chronicle),
       durability: checkDurability(history, chronicle, finals),
-      watch: checkWatches(history, chronicle),
-      copies: checkCopies(history, chronicle),
+      watch: checkWatches(history, after, chronicle.lastRevision),
+      copies: checkCopies(history, after),
       leases: guard.violations,
     };
     for (const [checker, lines] of Object.entries(found))

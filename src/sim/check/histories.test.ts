@@ -295,17 +295,20 @@ describe("the watch check", () => {
     },
     change(5, "r1", undefined),
   ];
-  const check = (changes: readonly SeenChange[], ended: "open" | "closed" = "open"): string[] => {
+  const check = (changes: readonly SeenChange[], ended: "open" | "closed" = "open", dueRevision?: number): string[] => {
     const history = new History();
     const watching = history.watch("c1", "r", 2);
     history.started(watching, 2);
     watching.changes.push(...changes);
     watching.ended = ended;
-    return checkWatches(history, chronicle);
+    return checkWatches(history, chronicle, dueRevision);
   };
 
   it("accepts exactly what happened, and a closed one that stopped early", () => {
     expect(check(whole)).toEqual([]);
+    // What happened after that need not be told yet, and may be.
+    expect([check(whole, "open", 4), check(whole.slice(0, -1), "open", 4)]).toEqual([[], []]);
+    expect(check(whole.slice(0, -1), "open", 5)).toHaveLength(1);
     expect(check(whole.slice(0, 2), "closed")).toEqual([]);
   });
 
