@@ -138,6 +138,35 @@ describe("an accepted proposal", () => {
   });
 });
 
+describe("a node that learns late that it is a member", () => {
+  it("knows who introduced himself before, though only his own word makes him known (campaign of e26c757, dense 1504)", async () => {
+    const founders = ["n1", "n2", "n3"];
+    let looked = 0;
+    for (let seed = 1; seed <= 12; seed++) {
+      const nodes = new NodeWorld(`a late member ${seed}`);
+      for (const name of [...founders, "n4"]) nodes.place(name, { seeds: founders.map((other) => `${other}:7400`), expect: 3 });
+      await nodes.start(...founders);
+      const isMember = (name: string): boolean => nodes.node(name).identity.value.cluster !== undefined;
+      await nodes.until(() => founders.some(isMember));
+      // It has accepted, and asks again a moment later.
+      const name = founders.find((founder) => !isMember(founder));
+      if (name === undefined) continue;
+      looked++;
+      const late = nodes.node(name);
+      const others = founders.filter((founder) => founder !== name);
+      const cut = (): void => nodes.world.network.partition([name, "n4"], [...others, "n4"]);
+      cut();
+      await nodes.start("n4");
+      await nodes.until(() => nodes.node("n4").directory?.state !== undefined && nodes.node("n4").links.isConnected(late.nodeId));
+      nodes.world.network.heal();
+      await nodes.until(() => isMember(name));
+      cut();
+      await nodes.until(() => late.directory?.addresses().get(nodes.node("n4").nodeId) === "n4:7400");
+    }
+    expect(looked).toBeGreaterThan(0);
+  });
+});
+
 describe("status without a quorum", () => {
   it("a member that knows no more than what it was told still counts the voters, and for how long it misses the others", async () => {
     const nodes = new NodeWorld("status without a quorum");

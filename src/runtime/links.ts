@@ -135,6 +135,11 @@ export class Links {
     if (peer !== undefined) peer.provenMs = this.options.clock.now();
   }
 
+  /** Ends the connections that others have made: they come again, and introduce themselves. */
+  meetAgain(): void {
+    for (const carrier of [...this.inbound.keys()]) carrier.destroy();
+  }
+
   /** Called with every tick: where nothing else has shown of late that what we send arrives, an empty heartbeat asks for an answer. */
   tick(): void {
     const now = this.options.clock.now();

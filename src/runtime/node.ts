@@ -220,7 +220,11 @@ export class UnumNode {
       seeds: seeds.length === 1 && seeds[0] === own ? [] : seeds,
       card: () => this.introduction.card(),
       hello: () => this.introduction.hello("client"),
-      joined: (_cluster: ClusterId, bootstrap: Bootstrap) => this.takeUp(bootstrap),
+      joined: (_cluster: ClusterId, bootstrap: Bootstrap) => {
+        // Who came before this node belonged to a cluster was neither asked for its own nor remembered.
+        this.links.meetAgain();
+        this.takeUp(bootstrap);
+      },
       failed: (error) => this.fatal(error),
     });
     this.membership.start();
