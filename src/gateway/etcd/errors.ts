@@ -31,7 +31,10 @@ const byCode: Partial<Record<ErrorCode, () => GrpcError>> = {
 export function toEtcdError(failure: unknown): GrpcError {
   if (failure instanceof GrpcError) return failure;
   if (!isUnumError(failure)) return new GrpcError(Code.internal, failure instanceof Error ? failure.message : String(failure));
-  return byCode[failure.code]?.() ?? unforeseen(failure);
+  const known = byCode[failure.code]?.();
+  // A refusal of a copy says nothing of the one before it: only what etcd's clients take for an unknown end may be said then.
+  if (failure.outcome === "unknown" && known?.code !== Code.unavailable) return etcdErrors.timeoutConnectionLost();
+  return known ?? unforeseen(failure);
 }
 
 /** Nothing that etcd has a word for. */
