@@ -1,0 +1,123 @@
+/** A real ZooKeeper on loopback, alone, with a folder of its own; it can be killed and started again over what it has written. */
+import { execFileSync, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePort } from "./ports.ts";
+
+/** Where Debian's package has it; its manifest names the rest. */
+const packaged = "/usr/share/java/zookeeper.jar";
+
+/** The class path of the server: UNUM_TEST_ZOOKEEPER, else what the system has; undefined without one, or without a Java. */
+export const zookeeperPath: string | undefined = findServer();
+
+function findServer(): string | undefined {
+  const path = process.env["UNUM_TEST_ZOOKEEPER"] ?? (existsSync(packaged) ? packaged : undefined);
+  if (path === undefined) return undefined;
+  try {
+    execFileSync("java", ["-version"], { stdio: "ignore", timeout: 20_000 });
+    return path;
+  } catch {
+    return undefined;
+  }
+}
+
+const readyMs = 40_000;
+
+export class ZooKeeperServer {
+  readonly address: string;
+  private readonly folder: string;
+  private readonly port: number;
+  private child: ChildProcess | undefined;
+  private log = "";
+
+  private constructor(folder: string, port: number) {
+    this.folder = folder;
+    this.port = port;
+    this.address = `127.0.0.1:${port}`;
+  }
+
+  /** Started, and it answers. `tickMs`: sessions last from 2 to 20 of them. `more`: lines of its configuration. */
+  static async open(options: { readonly tickMs?: number; readonly more?: readonly string[] } = {}): Promise<ZooKeeperServer> {
+    const folder = mkdtempSync(join(tmpdir(), "unum-zookeeper-"));
+    const server = new ZooKeeperServer(folder, await freePort());
+    const lines = [
+      `tickTime=${options.tickMs ?? 500}`,
+      `dataDir=${join(folder, "data")}`,
+      `clientPort=${server.port}`,
+      "clientPortAddress=127.0.0.1",
+      "4lw.commands.whitelist=srvr,cons",
+      "admin.enableServer=false",
+      "maxClientCnxns=0",
+      ...(options.more ?? []),
+    ];
+    writeFileSync(join(folder, "zoo.cfg"), `${lines.join("\n")}\n`);
+    try {
+      await server.start();
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+    return server;
+  }
+
+  async start(): Promise<void> {
+    const child = spawn(
+      "java",
+      ["-Xmx192m", "-XX:TieredStopAtLevel=1", "-cp", zookeeperPath ?? "", "org.apache.zookeeper.server.ZooKeeperServerMain", "zoo.cfg"],
+      { cwd: this.folder, stdio: ["ignore", "pipe", "pipe"] },
+    );
+    const keep = (text: string): void => {
+      this.log = (this.log + text).slice(-50_000);
+    };
+    child.stdout.setEncoding("utf8").on("data", keep);
+    child.stderr.setEncoding("utf8").on("data", keep);
+    child.on("error", (error) => keep(error.message));
+    this.child = child;
+    const endMs = performance.now() + readyMs;
+    while (!(await this.ask("srvr")).includes("Mode: ")) {
+      if (child.exitCode !== null || performance.now() > endMs) throw new Error(`ZooKeeper is not ready:\n${this.log}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** What it answers to one of its four-letter words; "" when nobody answers. */
+  ask(word: string): Promise<string> {
+    return new Promise((resolve) => {
+      let text = "";
+      const socket = connect({ host: "127.0.0.1", port: this.port });
+      socket.setTimeout(5_000, () => socket.destroy());
+      socket.setEncoding("utf8").on("data", (part: string) => {
+        text += part;
+      });
+      socket.on("error", () => socket.destroy());
+      socket.on("close", () => resolve(text));
+      socket.on("connect", () => socket.write(word));
+    });
+  }
+
+  async kill(): Promise<void> {
+    const { child } = this;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    child.kill("SIGKILL");
+    await ended;
+  }
+
+  /** SIGSTOP and SIGCONT. */
+  pause(): void {
+    this.child?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.child?.kill("SIGCONT");
+  }
+
+  async close(): Promise<void> {
+    await this.kill();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
