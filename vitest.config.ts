@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts", "tools/**/*.test.ts", "bench/**/*.test.ts"],
-    exclude: ["test/{badinput,cluster,contract,crash,etcd}/**", "**/node_modules/**"],
+    exclude: ["test/{badinput,cluster,contract,crash,engines,etcd}/**", "**/node_modules/**"],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     pool: "forks",

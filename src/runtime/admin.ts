@@ -74,7 +74,7 @@ export class Admin {
   private async remove(nameOrId: string, call: Call): Promise<MemberStatus> {
     const member = this.node.directory?.find(nameOrId);
     if (member === undefined) throw memberNotFound(nameOrId);
-    const before = this.describe(member, null, new Set());
+    const before = this.describe(member, new Set());
     await this.node.controller.removeNode(member.node, this.patienceMs(call));
     // The answer goes out first.
     if (member.node === this.node.nodeId) this.node.platform.clock.after(leaveDelayMs, () => this.node.depart());
@@ -220,33 +220,40 @@ export class Admin {
     }
   }
 
-  private describe(member: Member, report: NodeStatus | null, voters: ReadonlySet<NodeId>): MemberStatus {
+  /** As the records have it now; a member that nobody has asked yet is down, unless it is this one. */
+  private describe(member: Member, voters: ReadonlySet<NodeId>): MemberStatus {
     const self = member.node === this.node.nodeId;
     const role = voters.has(member.node)
       ? "voter"
       : this.node.directory?.nodesOf(systemGroup).includes(member.node) === true
         ? "learner"
         : "none";
-    const up = self || report !== null;
     return {
       node: member.node,
       name: member.name,
       address: member.address,
       zone: member.zone,
       role,
-      state: up ? "up" : "down",
-      downMs: up ? null : Math.round(this.node.links.silentMs(member.node)),
+      state: self ? "up" : "down",
+      downMs: self ? null : Math.round(this.node.links.silentMs(member.node)),
       leaving: this.node.directory?.isLeaving(member.node) === true,
       ephemeral: member.ephemeral,
       featureLevel: member.featureLevel,
-      report,
+      report: null,
     };
   }
 
   async members(): Promise<MemberStatus[]> {
     const members = [...(this.node.directory?.members().values() ?? [])];
     const voters = new Set(this.votersOf(systemGroup));
-    const described = await Promise.all(members.map(async (member) => this.describe(member, await this.reportOf(member), voters)));
+    const described = await Promise.all(
+      members.map(async (member): Promise<MemberStatus> => {
+        // All of one moment: while they are asked one may go, and would be listed beside its successor as one that stays.
+        const known = this.describe(member, voters);
+        const report = await this.reportOf(member);
+        return report === null ? known : { ...known, state: "up", downMs: null, report };
+      }),
+    );
     return described.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.node < b.node ? -1 : 1));
   }
 
