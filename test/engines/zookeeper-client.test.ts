@@ -340,3 +340,81 @@ describe.skipIf(zookeeperPath === undefined)("the client while a real ZooKeeper 
     }
   });
 });
+
+describe.skipIf(zookeeperPath === undefined)("the client and an ensemble", () => {
+  let servers: readonly ZooKeeperServer[] = [];
+
+  beforeAll(async () => {
+    servers = await ZooKeeperServer.openEnsemble(3);
+  });
+
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((zk) => zk.close()));
+  });
+
+  afterAll(() => Promise.all(servers.map((server) => server.close())));
+
+  const all = (): string => servers.map(({ address }) => address).join(",");
+
+  it("reads what another session wrote elsewhere, after a sync", async () => {
+    const each = servers.map(({ address }) => open(address));
+    const [first] = each;
+    await first?.create("/shared", bytes("0"));
+    for (let i = 1; i <= 20; i++) {
+      await each[i % each.length]?.set("/shared", bytes(String(i)));
+      const reader = each[(i + 1) % each.length];
+      await reader?.sync("/shared");
+      expect(text((await reader?.get("/shared"))?.data)).toBe(String(i));
+    }
+  });
+
+  it("keeps session, ephemeral nodes, watches and every acknowledged write while the server that has it dies, and then the leader", async () => {
+    const zk = open(all(), { sessionTimeoutMs: 8_000 });
+    const witness = open(all(), { sessionTimeoutMs: 8_000 });
+    await zk.create("/stream", bytes(""));
+    await zk.create("/mine", bytes(""), { mode: "ephemeral" });
+    const { sessionId } = zk;
+    // Rereads at each gap, as a cache does: at the end it must know every node.
+    const known = new Set<string>();
+    const reread = async (): Promise<void> => {
+      for (const name of (await witness.children("/stream"))?.children ?? []) known.add(`/stream/${name}`);
+    };
+    const rereads: Promise<void>[] = [];
+    await witness.addWatch(
+      "/stream",
+      ({ kind, path }) => {
+        if (kind === "gap") rereads.push(reread());
+        else if (kind === "created") known.add(path);
+      },
+      { recursive: true },
+    );
+    let stopped = false;
+    const done = writing(zk, "/stream", () => stopped);
+    const progress = async (): Promise<void> => {
+      const before = zk.seenZxid;
+      await until("writes go on", () => zk.state === "connected" && zk.seenZxid > before + 50n);
+    };
+    const victims: string[] = [];
+    for (const isVictim of [(server: ZooKeeperServer) => server.has(zk.sessionId), (server: ZooKeeperServer) => server.leads()]) {
+      await progress();
+      for (const server of servers) {
+        if (!(await isVictim(server))) continue;
+        victims.push(server.address);
+        await server.kill();
+        await progress();
+        await server.start();
+      }
+    }
+    await progress();
+    stopped = true;
+    const { acknowledged, unknown } = await done;
+    expect(victims.length).toBeGreaterThanOrEqual(2);
+    await Promise.all([zk.sync(), witness.sync()]);
+    await Promise.all(rereads);
+    const kept = new Set((await zk.children("/stream"))?.children);
+    expect(acknowledged.filter((name) => !kept.has(name))).toEqual([]);
+    expect([...kept].filter((name) => !acknowledged.includes(name) && !unknown.includes(name))).toEqual([]);
+    expect(acknowledged.filter((name) => !known.has(`/stream/${name}`))).toEqual([]);
+    expect([zk.sessionId, (await zk.exists("/mine"))?.ephemeralOwner]).toEqual([sessionId, sessionId]);
+  });
+});

@@ -1,8 +1,8 @@
-/** A real ZooKeeper on loopback, alone, with a folder of its own; it can be killed and started again over what it has written. */
+/** Real ZooKeeper servers on loopback, alone or as an ensemble, each with a folder of its own; one can be killed and started again over what it has written. */
 import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,6 +27,13 @@ function findServer(): string | undefined {
 
 const readyMs = 40_000;
 
+export interface ZooKeeperServerOptions {
+  /** Sessions last from 2 to 20 of them. Default 500. */
+  readonly tickMs?: number;
+  /** Lines of its configuration. */
+  readonly more?: readonly string[];
+}
+
 export class ZooKeeperServer {
   readonly address: string;
   private readonly folder: string;
@@ -34,27 +41,29 @@ export class ZooKeeperServer {
   private child: ChildProcess | undefined;
   private log = "";
 
-  private constructor(folder: string, port: number) {
-    this.folder = folder;
+  private constructor(port: number, id: number, { more = [], tickMs = 500 }: ZooKeeperServerOptions) {
+    this.folder = mkdtempSync(join(tmpdir(), "unum-zookeeper-"));
     this.port = port;
     this.address = `127.0.0.1:${port}`;
-  }
-
-  /** Started, and it answers. `tickMs`: sessions last from 2 to 20 of them. `more`: lines of its configuration. */
-  static async open(options: { readonly tickMs?: number; readonly more?: readonly string[] } = {}): Promise<ZooKeeperServer> {
-    const folder = mkdtempSync(join(tmpdir(), "unum-zookeeper-"));
-    const server = new ZooKeeperServer(folder, await freePort());
+    const data = join(this.folder, "data");
+    mkdirSync(data);
+    writeFileSync(join(data, "myid"), `${id}\n`);
     const lines = [
-      `tickTime=${options.tickMs ?? 500}`,
-      `dataDir=${join(folder, "data")}`,
-      `clientPort=${server.port}`,
+      `tickTime=${tickMs}`,
+      `dataDir=${data}`,
+      `clientPort=${port}`,
       "clientPortAddress=127.0.0.1",
       "4lw.commands.whitelist=srvr,cons",
       "admin.enableServer=false",
       "maxClientCnxns=0",
-      ...(options.more ?? []),
+      ...more,
     ];
-    writeFileSync(join(folder, "zoo.cfg"), `${lines.join("\n")}\n`);
+    writeFileSync(join(this.folder, "zoo.cfg"), `${lines.join("\n")}\n`);
+  }
+
+  /** One that is alone, and answers. */
+  static async open(options: ZooKeeperServerOptions = {}): Promise<ZooKeeperServer> {
+    const server = new ZooKeeperServer(await freePort(), 1, options);
     try {
       await server.start();
     } catch (error) {
@@ -64,10 +73,26 @@ export class ZooKeeperServer {
     return server;
   }
 
+  /** An ensemble that has a leader. */
+  static async openEnsemble(count: number): Promise<readonly ZooKeeperServer[]> {
+    const ports: [number, number, number][] = [];
+    for (let i = 0; i < count; i++) ports.push([await freePort(), await freePort(), await freePort()]);
+    const peers = ports.map(([, peer, election], at) => `server.${at + 1}=127.0.0.1:${peer}:${election}`);
+    const more = ["initLimit=20", "syncLimit=8", ...peers];
+    const servers = ports.map(([port], at) => new ZooKeeperServer(port, at + 1, { more }));
+    try {
+      await Promise.all(servers.map((server) => server.start()));
+    } catch (error) {
+      await Promise.all(servers.map((server) => server.close()));
+      throw error;
+    }
+    return servers;
+  }
+
   async start(): Promise<void> {
     const child = spawn(
       "java",
-      ["-Xmx192m", "-XX:TieredStopAtLevel=1", "-cp", zookeeperPath ?? "", "org.apache.zookeeper.server.ZooKeeperServerMain", "zoo.cfg"],
+      ["-Xmx192m", "-XX:TieredStopAtLevel=1", "-cp", zookeeperPath ?? "", "org.apache.zookeeper.server.quorum.QuorumPeerMain", "zoo.cfg"],
       { cwd: this.folder, stdio: ["ignore", "pipe", "pipe"] },
     );
     const keep = (text: string): void => {
@@ -82,6 +107,16 @@ export class ZooKeeperServer {
       if (child.exitCode !== null || performance.now() > endMs) throw new Error(`ZooKeeper is not ready:\n${this.log}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
+  }
+
+  /** Whether it leads its ensemble now. */
+  async leads(): Promise<boolean> {
+    return (await this.ask("srvr")).includes("Mode: leader");
+  }
+
+  /** Whether clients of this session are connected to it. */
+  async has(session: bigint): Promise<boolean> {
+    return (await this.ask("cons")).includes(`sid=0x${session.toString(16)},`);
   }
 
   /** What it answers to one of its four-letter words; "" when nobody answers. */
