@@ -113,14 +113,14 @@ function judgeBilling() {
   return {
     prefix: "bills/",
     take({ key, value }) {
-      const [, at, kind, last] = key.split("/");
+      const [, at, kind] = key.split("/");
       const run = runs.get(at) ?? { done: [], attempts: new Map() };
       runs.set(at, run);
-      const fence = kind === "done" ? Number(last) : value.fence;
+      const { fence } = value;
       if (fence < newest) broken.push(`fence ${fence} wrote after ${newest}: ${key}`);
       newest = Math.max(newest, fence);
       run.attempts.set(fence, value);
-      if (kind === "done") run.done.push({ ...value, fence });
+      if (kind === "done") run.done.push(value);
     },
     settled: (nowMs) => [...runs].every(([at, run]) => run.done.length > 0 || Date.parse(at) > nowMs),
     report() {

@@ -93,6 +93,21 @@ describe("what is on a replica's disk", () => {
 });
 
 describe("after a restart", () => {
+  it("may be acknowledged as it was in an earlier term, and no further (campaign of fe8955d, disk 1935)", () => {
+    const disk = new Disk([1]);
+    disk.done(disk.ask(1, 2, 3), disk.ask(2, 2));
+    disk.logs.acknowledged(group, me, 1, 3);
+    expect(disk.logs.violations).toEqual([]);
+    disk.logs.acknowledged(group, me, 2, 3);
+    disk.logs.acknowledged(group, me, 1, 4);
+    expect(disk.logs.violations).toHaveLength(2);
+    const never = new Disk([1]);
+    never.ask(1, 2);
+    never.done(never.ask(2, 2));
+    never.logs.acknowledged(group, me, 1, 2);
+    expect(never.logs.violations).toHaveLength(1);
+  });
+
   it("the log is the one that was durable: no entry less, none that was replaced, none of another term", () => {
     expect(new Disk([1, 1, 2]).restart(recovered([1, 1, 2]))).toEqual([]);
     expect(new Disk([1, 1, 2]).restart(recovered([1, 1]))).toEqual(["replica 2 of group 1 had 3 entries on its disk and is back with 2"]);

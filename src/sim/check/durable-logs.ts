@@ -21,6 +21,8 @@ interface Kept {
   lastIndex: number;
   /** Of the replica, as of the last write that it asked for. */
   term: number;
+  /** By term, how far the log reached on the disk while the replica was there: an acknowledgement may leave when it has gone on. */
+  readonly peaks: Map<number, number>;
   inFlight: InFlight[];
 }
 
@@ -46,7 +48,14 @@ export class DurableLogs {
     const last = Math.max(lastIndex, snapshot.index);
     if (known?.incarnation === incarnation && trusted && !suspect)
       this.compare(`replica ${replica} of group ${group}`, known, found, snapshot.index, last);
-    this.logs.set(name, { incarnation, terms: found, lastIndex: last, term: hardState.term, inFlight: [] });
+    this.logs.set(name, {
+      incarnation,
+      terms: found,
+      lastIndex: last,
+      term: hardState.term,
+      peaks: new Map([[hardState.term, last]]),
+      inFlight: [],
+    });
   }
 
   /** A write was asked for; give it to `written` once the disk says that it is done. `hardTerm`: of its hard state, if it has one. */
@@ -68,10 +77,12 @@ export class DurableLogs {
     if (snapshotIndex > 0) kept.lastIndex = keepsLog ? Math.max(kept.lastIndex, snapshotIndex) : snapshotIndex;
     for (const { index, term } of entries) kept.terms.set(index, term);
     const last = entries.at(-1)?.index;
-    if (last === undefined) return;
-    // What the first of them replaced is gone up to the end.
-    for (let index = last + 1; index <= kept.lastIndex; index++) kept.terms.delete(index);
-    kept.lastIndex = last;
+    if (last !== undefined) {
+      // What the first of them replaced is gone up to the end.
+      for (let index = last + 1; index <= kept.lastIndex; index++) kept.terms.delete(index);
+      kept.lastIndex = last;
+    }
+    kept.peaks.set(write.term, Math.max(kept.peaks.get(write.term) ?? 0, kept.lastIndex));
   }
 
   /** A replica applied an entry. */
@@ -89,6 +100,12 @@ export class DurableLogs {
     const kept = this.logs.get(`${group}/${replica}`);
     if (kept === undefined) return;
     const who = `replica ${replica} of group ${group} acknowledges entry ${index} in term ${term}`;
+    if (term < kept.term) {
+      // Said of its log as it was in that term: a message may take as long as it likes, within the node as well.
+      const peak = Math.max(0, ...[...kept.peaks].filter(([at]) => at <= term).map(([, reached]) => reached));
+      if (index > peak) this.report(`${who}, and its disk never reached beyond ${peak} by then`);
+      return;
+    }
     if (index > kept.lastIndex) return this.report(`${who}, and its disk ends with ${kept.lastIndex}`);
     const replaced = kept.inFlight.find(({ entries, term: at }) => at <= term && (entries[0]?.index ?? Number.POSITIVE_INFINITY) <= index);
     if (replaced !== undefined) this.report(`${who} while its disk still writes entry ${replaced.entries[0]?.index} anew`);

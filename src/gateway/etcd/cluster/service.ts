@@ -70,10 +70,10 @@ export function clusterService(ground: Ground): readonly Method[] {
 
     memberUpdate: async (request, call) => {
       await access.administer(call);
-      const peerUrls = checkUrls(request.peerURLs);
       const members = await list(ground.within(call));
       const member = members.find(({ ID }) => ID === request.ID);
       if (member === undefined) throw etcdErrors.memberNotFound();
+      const peerUrls = checkUrls(request.peerURLs);
       if (peerUrls.join() === member.peerURLs?.join()) return { header: ground.header(0), members };
       throw new GrpcError(Code.unimplemented, "unum: a node says its own address: start it with another --advertise");
     },
