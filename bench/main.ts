@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- throughput|etcd|failover|idle|million|isolation …]`: Unum, and etcd beside it where it is
+ * `npm run bench [-- throughput|etcd|failover|idle|million|lock|isolation …]`: Unum, and etcd beside it where it is
  * installed, on one machine in one run: `throughput` with each one's own clients, `etcd` with the same
  * clients for both, through Unum's etcd gateway. Three servers and the client share the cores; values
  * have 256 bytes; every acknowledgement follows a sync on a majority. Rounds are interleaved and medians
@@ -11,6 +11,7 @@ import { failover } from "./failover.ts";
 import { idle, million } from "./footprint.ts";
 import { gateway } from "./gateway.ts";
 import { isolation } from "./isolation.ts";
+import { lock } from "./lock.ts";
 import { throughput } from "./throughput.ts";
 
 /** With `quick` a part shows that it works; its figures mean little. */
@@ -20,6 +21,7 @@ const parts: Readonly<Record<string, (quick: boolean) => Promise<void>>> = {
   failover: (quick) => failover(quick ? 1 : 10),
   idle: (quick) => idle(quick ? 3 : 20),
   million: (quick) => million(quick ? 20_000 : 1_000_000),
+  lock: (quick) => (quick ? lock(1, 1) : lock(5, 3)),
   isolation: (quick) => (quick ? isolation(1, 1) : isolation(3, 2)),
 };
 const wholeGateway = { rounds: 5, requests: 100_000, watchers: 10_000, puts: 200 };

@@ -22,3 +22,36 @@ declare const AbortController: new () => AbortControllerLike;
 export function makeAbortController(): AbortControllerLike {
   return new AbortController();
 }
+
+/**
+ * The same signal for many who listen: on the platform's own, a crowd of listeners looks like a leak, and Node.js writes a warning to the
+ * user's terminal.
+ */
+export class SharedSignal implements AbortSignalLike {
+  private readonly inner: AbortSignalLike;
+  private readonly listeners = new Set<() => void>();
+
+  constructor(inner: AbortSignalLike) {
+    this.inner = inner;
+    inner.addEventListener("abort", () => {
+      for (const listener of [...this.listeners]) listener();
+      this.listeners.clear();
+    });
+  }
+
+  get aborted(): boolean {
+    return this.inner.aborted;
+  }
+
+  get reason(): unknown {
+    return this.inner.reason;
+  }
+
+  addEventListener(_type: "abort", listener: () => void): void {
+    this.listeners.add(listener);
+  }
+
+  removeEventListener(_type: "abort", listener: () => void): void {
+    this.listeners.delete(listener);
+  }
+}

@@ -101,9 +101,9 @@ async function attempt(
   const seat = await seats.take(line, ttlMs, { signal });
   let isGiven = false;
   try {
-    const place = await enter(space, line, seat, rule.value, { signal });
+    const { isOnly, ...place } = await enter(space, line, seat, rule.value, { signal });
     host.entered?.();
-    if (await reachesFront(space, line, place, rule, seat, signal, wait)) {
+    if (isOnly || (await reachesFront(space, line, place, rule, seat, signal, wait))) {
       const mark = { ...place, keyspace: space.name, line, alone: rule.alone };
       await raiseMarks(host, mark, signal);
       const claim = new HeldClaim(name, mark, seat, () => giveUp(host, line, seat));
@@ -137,7 +137,7 @@ async function reachesFront(
   signal: AbortSignalLike,
   wait: boolean,
 ): Promise<boolean> {
-  const either = firstOf(signal, seat.lease.signal);
+  const either = firstOf(signal, seat.signal);
   try {
     for (;;) {
       // After each waking the place is looked at anew: whose key went away says nothing about ours.
@@ -150,7 +150,7 @@ async function reachesFront(
       else await anyGone(space, seen.before, seen.revision + 1, either.signal);
     }
   } catch (error) {
-    if (!signal.aborted && seat.lease.signal.aborted) return false;
+    if (!signal.aborted && seat.signal.aborted) return false;
     throw error;
   } finally {
     either.end();

@@ -40,7 +40,7 @@ export class HeldClaim implements Claim, Handle {
     this.release = release;
     this.controller = makeAbortController();
     this.signal = this.controller.signal;
-    const { signal } = seat.lease;
+    const { signal } = seat;
     if (signal.aborted) this.lose();
     else signal.addEventListener("abort", this.onLost);
   }
@@ -69,7 +69,7 @@ export class HeldClaim implements Claim, Handle {
   private readonly onLost = (): void => this.lose();
 
   private lose(): void {
-    const reason = this.seat.lease.signal.reason;
+    const reason = this.seat.signal.reason;
     this.end(
       new UnumError("SESSION_LOST", `The claim "${this.name}" is held no longer: its session was not renewed in time.`, { cause: reason }),
     );
@@ -78,7 +78,7 @@ export class HeldClaim implements Claim, Handle {
   private end(reason: UnumError): void {
     if (this.over) return;
     this.over = true;
-    this.seat.lease.signal.removeEventListener("abort", this.onLost);
+    this.seat.signal.removeEventListener("abort", this.onLost);
     this.controller.abort(reason);
   }
 }

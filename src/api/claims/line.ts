@@ -18,6 +18,11 @@ export interface Place {
   readonly fence: number;
 }
 
+/** `isOnly`: when it was taken nothing else stood in the line, so that there is nobody to wait for. */
+export interface Entered extends Place {
+  readonly isOnly: boolean;
+}
+
 const nameBytesMax = 2048;
 const pageKeys = 32;
 /** What is left of a key behind the claim's name: a lease, as etcd writes it. */
@@ -48,8 +53,9 @@ export async function enter(
   seat: Seat,
   value: Uint8Array,
   options: CallOptions | undefined,
-): Promise<Place> {
+): Promise<Entered> {
   const key = placeKey(line, seat);
+  const everybody: RangeOperation = { ...rangeQuery({ key: line, end: prefixEnd(line) }, 0, 0), countOnly: true };
   const lease = BigInt(seat.lease.id);
   const put = { kind: "put", key, value, lease, previous: false, ignoreValue: false, ignoreLease: false } as const;
   for (;;) {
@@ -57,17 +63,18 @@ export async function enter(
       {
         kind: "txn",
         compare: [createCompare(key, 0)],
-        success: [put],
+        success: [put, everybody],
         failure: [{ kind: "delete", key, end: "", previous: false }],
       },
       (body) => {
         const { revision, result } = expectResult(body, "txn");
         space.note(revision);
-        return result.succeeded ? revision : undefined;
+        const counted = result.results[1];
+        return result.succeeded ? { key, fence: revision, isOnly: counted?.kind === "range" && counted.count === 1 } : undefined;
       },
       options,
     );
-    if (entered !== undefined) return { key, fence: entered };
+    if (entered !== undefined) return entered;
   }
 }
 

@@ -1,10 +1,14 @@
 import { UnumError } from "../../base/index.ts";
 import type { CallOptions } from "../basics.ts";
+import { SharedSignal } from "../signal.ts";
+import type { AbortSignalLike } from "../signal.ts";
 import type { Lease } from "../types.ts";
 
 /** A lease in use, and the names under which a key of it stands. */
 export interface Seat {
   readonly lease: Lease;
+  /** The lease's, for as many as hang on it. */
+  readonly signal: AbortSignalLike;
   readonly names: Set<string>;
 }
 
@@ -46,7 +50,8 @@ export class Seats {
       }
     }
     try {
-      const seat: Seat = { lease: await this.host.lease(ttlMs, options), names: new Set([name]) };
+      const lease = await this.host.lease(ttlMs, options);
+      const seat: Seat = { lease, signal: new SharedSignal(lease.signal), names: new Set([name]) };
       pool.add(seat);
       return seat;
     } catch (error) {
