@@ -7,7 +7,7 @@ import { expect, it } from "vitest";
 const program = fileURLToPath(new URL("../../examples/break.js", import.meta.url));
 
 async function broken(example: string): Promise<{ readonly code: number | null; readonly out: string }> {
-  const child = spawn(process.execPath, [program, example, "--minutes", "0.3", "--seed", "1"], { stdio: ["ignore", "pipe", "ignore"] });
+  const child = spawn(process.execPath, [program, example, "--minutes", "0.15", "--seed", "1"], { stdio: ["ignore", "pipe", "ignore"] });
   let out = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     out += text;
@@ -19,7 +19,7 @@ async function broken(example: string): Promise<{ readonly code: number | null; 
 it("billing-cron: each tick has one completed attempt, however its replicas die", async () => {
   const { code, out } = await broken("billing-cron");
   expect(code, out).toBe(0);
-  expect(Number(/\| completed exactly once \| (\d+) \|/.exec(out)?.[1])).toBeGreaterThan(3);
+  expect(Number(/\| completed exactly once \| (\d+) \|/.exec(out)?.[1])).toBeGreaterThan(2);
 });
 
 it("leader: no step is lost or done twice, and fences never go back", async () => {
