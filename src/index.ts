@@ -1,4 +1,4 @@
-import type { EnginePart, EtcdPart, Unum } from "./api/index.ts";
+import type { EnginePart, EtcdPart, Unum, ZooKeeperPart } from "./api/index.ts";
 import { resolveOptions } from "./base/index.ts";
 import { readStartOptions } from "./start-options.ts";
 import type { StartOptions } from "./start-options.ts";
@@ -39,9 +39,13 @@ export async function start(options: StartOptions = {}): Promise<Unum> {
  * `etcd://[user:password@]host:port[,host:port…]` gives the same handle over an etcd v3, with the parts that it can honour. There
  * is no exactly-once: a write whose answer was lost is UNKNOWN_OUTCOME, and is not repeated.
  *
+ * `zookeeper://[user:password@]host:port[,host:port…][/path]` gives it over a ZooKeeper from 3.6 on, its keys in nodes below the path, by default
+ * /unum. A write whose answer was lost is looked up: it is applied once, or UNKNOWN_OUTCOME when the call's time ends first.
+ *
  * Rejects with INVALID_ARGUMENT.
  */
 export function connect(url: `etcd://${string}`, options?: ConnectOptions): Promise<Unum<EtcdPart>>;
+export function connect(url: `zookeeper://${string}`, options?: ConnectOptions): Promise<Unum<ZooKeeperPart>>;
 export function connect(url?: `unum://${string}` | readonly string[], options?: ConnectOptions): Promise<Unum>;
 /** From a variable: what every engine offers. */
 export function connect(url: string, options?: ConnectOptions): Promise<Unum<EnginePart>>;
@@ -50,5 +54,6 @@ export async function connect(url?: string | readonly string[], options: Connect
   const urls = url === undefined ? (endpoint ?? ["127.0.0.1:7400"]) : typeof url === "string" ? [url] : url;
   const [first = ""] = urls;
   if (urls.length === 1 && first.startsWith("etcd://")) return (await import("./engines.ts")).connectEtcd(first, options);
+  if (urls.length === 1 && first.startsWith("zookeeper://")) return (await import("./engines.ts")).connectZooKeeper(first, options);
   return (await import("./remote.ts")).connectRemote(urls, options);
 }

@@ -29,7 +29,7 @@ function endpointOf(url: string): string {
       "INVALID_ARGUMENT",
       other === undefined || other === "unum://"
         ? `"${url}" is no endpoint; write unum://host:port.`
-        : `"${other}" is no engine that this version knows; it connects to unum:// and etcd://, one engine at a time.`,
+        : `"${other}" is no engine that this version knows; it connects to unum://, etcd:// and zookeeper://, one engine at a time.`,
     );
   }
   return endpoint;

@@ -91,6 +91,7 @@ export type {
   WatchEvent,
   WatchOptions,
   WriteOptions,
+  ZooKeeperPart,
 } from "./types.ts";
 export type {
   ClusterStatus,

@@ -380,6 +380,8 @@ export type EnginePart = keyof EngineParts;
 export type Part = EnginePart | "cluster";
 /** What an etcd behind `connect("etcd://…")` offers. */
 export type EtcdPart = EnginePart;
+/** What a ZooKeeper behind `connect("zookeeper://…")` offers. */
+export type ZooKeeperPart = EnginePart;
 
 type Both<T> = (T extends unknown ? (part: T) => void : never) extends (part: infer B) => void ? B : never;
 

@@ -1,0 +1,241 @@
+/** A handle over a real ZooKeeper while its server dies and connections break. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { connect, isUnumError } from "../../src/index.ts";
+import type { Unum, ZooKeeperPart } from "../../src/index.ts";
+import { freePort } from "../support/ports.ts";
+import { Proxy } from "../support/proxy.ts";
+import { ZooKeeperServer, zookeeperPath } from "../support/zookeeper-server.ts";
+
+type Handle = Unum<ZooKeeperPart>;
+
+const closers: (() => Promise<unknown> | unknown)[] = [];
+let server: ZooKeeperServer;
+
+async function opened(address: string, options: Parameters<typeof connect>[1] = {}): Promise<Handle> {
+  const handle = await connect(`zookeeper://${address}`, options);
+  closers.push(() => handle.close());
+  await handle.ready;
+  return handle;
+}
+
+const keyOf = (number: number): string => `n/${String(number).padStart(6, "0")}`;
+
+/** Writes several at a time until told to stop: what was acknowledged, and what nobody knows of. */
+class Load {
+  readonly acknowledged: { readonly key: string; readonly revision: number }[] = [];
+  readonly unknown: string[] = [];
+  private readonly lanes: Promise<void>[];
+  private next = 0;
+  private stopped = false;
+
+  constructor(handle: Handle, lanes: number) {
+    this.lanes = Array.from({ length: lanes }, () => this.run(handle));
+  }
+
+  private async run(handle: Handle): Promise<void> {
+    while (!this.stopped) {
+      const key = keyOf(this.next++);
+      try {
+        this.acknowledged.push({ key, revision: (await handle.kv.put(key, key, { timeout: "30s" })).revision });
+      } catch (error) {
+        if (!isUnumError(error) || error.outcome !== "unknown") throw error;
+        this.unknown.push(key);
+      }
+    }
+  }
+
+  async more(count: number): Promise<void> {
+    const begun = this.acknowledged.length;
+    for (const endMs = performance.now() + 60_000; this.acknowledged.length < begun + count; ) {
+      if (performance.now() > endMs) throw new Error(`no ${count} writes came through`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await Promise.all(this.lanes);
+  }
+}
+
+/** Writes and watches while `disturb` happens: nothing acknowledged is lost or done twice, and the watch tells each revision once, in order. */
+async function undisturbed(handle: Handle, disturb: (load: Load) => Promise<void>): Promise<void> {
+  const { revision } = await handle.kv.put("begin", 1);
+  const told: { readonly key: string; readonly revision: number }[] = [];
+  const watching = (async () => {
+    for await (const change of handle.kv.watch({ prefix: "n/" }, { from: revision + 1 })) {
+      for (const event of change.events) told.push({ key: event.key, revision: change.revision });
+      if (told.at(-1)?.key === "n/end") return;
+    }
+  })();
+  const load = new Load(handle, 5);
+  await disturb(load);
+  await load.stop();
+  await handle.kv.put("n/end", 1);
+  await watching;
+  const entries: { readonly key: string; readonly revision: number; readonly version: number }[] = [];
+  for await (const entry of handle.kv.entries({ prefix: "n/" })) entries.push(entry);
+  const there = new Map(entries.map((entry) => [entry.key, entry]));
+  expect(load.acknowledged.filter(({ key, revision: at }) => there.get(key)?.revision !== at)).toEqual([]);
+  expect(entries.filter(({ version }) => version !== 1)).toEqual([]);
+  const known = new Set([...load.acknowledged.map(({ key }) => key), ...load.unknown, "n/end"]);
+  expect(entries.filter(({ key }) => !known.has(key))).toEqual([]);
+  expect(told.map(({ key }) => key).sort()).toEqual(entries.map(({ key }) => key));
+  const revisions = told.map(({ revision: at }) => at);
+  expect(revisions).toEqual([...new Set(revisions)].sort((a, b) => a - b));
+}
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+describe.skipIf(zookeeperPath === undefined)("over a real ZooKeeper that breaks", () => {
+  beforeEach(async () => {
+    server = await ZooKeeperServer.open();
+    closers.push(() => server.close());
+  });
+
+  it("the server killed and started again: nothing acknowledged is lost or done twice, the watch goes on, the lock is kept", async () => {
+    const handle = await opened(server.address);
+    const claim = await handle.lock("held").acquire({ ttl: "40s" });
+    await undisturbed(handle, async (load) => {
+      for (let round = 0; round < 2; round++) {
+        await load.more(30);
+        await server.kill();
+        await server.start();
+      }
+      await load.more(30);
+    });
+    expect(claim.held).toBe(true);
+    await handle.kv.put("fenced", 1, { fence: claim });
+  });
+
+  it("connections that break again and again: each write is done once, none is unknown", async () => {
+    const proxy = await Proxy.open(server.address);
+    closers.push(() => proxy.close());
+    const handle = await opened(proxy.address);
+    await undisturbed(handle, async (load) => {
+      for (let round = 0; round < 15; round++) {
+        await load.more(7);
+        proxy.heal();
+      }
+      await load.more(20);
+      expect(load.unknown).toEqual([]);
+    });
+  });
+
+  it("silence until the session has expired: another session goes on where the first one was", async () => {
+    const proxy = await Proxy.open(server.address);
+    closers.push(() => proxy.close());
+    const handle = await opened(proxy.address);
+    const other = await opened(server.address);
+    const claim = await handle.lock("held").acquire({ ttl: "60s" });
+    await undisturbed(handle, async (load) => {
+      await load.more(20);
+      proxy.cut();
+      // More than the history keeps at one time of what the other writes is not needed: it must only differ.
+      for (let at = 0; at < 20; at++) await other.kv.put(`other/${at}`, at);
+      await new Promise((resolve) => setTimeout(resolve, 13_000));
+      proxy.heal();
+      await load.more(20);
+    });
+    expect((await handle.kv.range({ prefix: "other/" })).count).toBe(20);
+    expect(claim.held).toBe(true);
+  });
+
+  it("two writers at once: each comes through, and both see the same", async () => {
+    const handles = [await opened(server.address), await opened(server.address)];
+    const each = await Promise.all(
+      handles.map((handle, who) => Promise.all(Array.from({ length: 150 }, (_, at) => handle.kv.put(`who/${who}/${at}`, at)))),
+    );
+    expect(new Set(each.flat().map(({ revision }) => revision)).size).toBe(300);
+    const [first, second] = await Promise.all(
+      handles.map(async (handle) => {
+        const entries: unknown[] = [];
+        for await (const entry of handle.kv.entries({ prefix: "who/" })) entries.push(entry);
+        return entries;
+      }),
+    );
+    expect(first).toHaveLength(300);
+    expect(second).toEqual(first);
+  });
+
+  it("who comes later reads the same states, those of the past among them, as far as the history goes; what went is COMPACTED", async () => {
+    const handle = await opened(server.address);
+    const { revision: lost } = await handle.kv.put("k", "lost");
+    await Promise.all(Array.from({ length: 1_100 }, (_, at) => handle.kv.put(`fill/${at % 10}`, at)));
+    const { revision: past } = await handle.kv.put("k", "past");
+    const gone = await handle.kv.put("gone", 1);
+    await handle.kv.delete("gone");
+    await handle.kv.put("k", "now");
+    const later = await opened(server.address);
+    for (const each of [handle, later]) {
+      expect((await each.kv.get("k", { revision: past }))?.value).toBe("past");
+      expect((await each.kv.get("gone", { revision: gone.revision }))?.value).toBe(1);
+      expect(await each.kv.get("k")).toMatchObject({ value: "now", version: 3, createRevision: lost });
+      await expect(each.kv.get("k", { revision: lost })).rejects.toMatchObject({ code: "COMPACTED" });
+      const watch = each.kv.watch({ key: "k" }, { from: lost });
+      await expect(watch[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: "COMPACTED" });
+    }
+  });
+
+  it("a user's keys are nobody else's", async () => {
+    const mine = await opened(`user:secret@${server.address}/mine`);
+    await mine.kv.put("a", 1);
+    const stranger = await connect(`zookeeper://${server.address}/mine`);
+    closers.push(() => stranger.close());
+    await expect(stranger.kv.get("a")).rejects.toMatchObject({ code: "FORBIDDEN", outcome: "not-applied" });
+    await expect(stranger.kv.put("a", 2)).rejects.toMatchObject({ code: "FORBIDDEN", outcome: "not-applied" });
+    expect((await mine.kv.get("a"))?.value).toBe(1);
+  });
+
+  it("what does not fit into one request is TOO_LARGE, and nothing is in its way", async () => {
+    const handle = await opened(server.address);
+    const half = "x".repeat(500 * 1024);
+    await handle.kv.put("a", half);
+    await expect(handle.kv.put("a", half)).rejects.toMatchObject({ code: "TOO_LARGE", outcome: "not-applied" });
+    await handle.kv.put("b", 1);
+    await handle.kv.delete("a");
+    expect((await handle.kv.range({ prefix: "" })).entries.map(({ key }) => key)).toEqual(["b"]);
+  });
+
+  it("a lease never has more keys than can end with it, those on their way among them", async () => {
+    const handle = await opened(server.address);
+    const lease = await handle.lease("30s");
+    const value = "x".repeat(50 * 1024);
+    const puts = await Promise.allSettled(Array.from({ length: 20 }, (_, at) => handle.kv.put(`k/${at}`, value, { lease })));
+    expect(puts.filter(({ status }) => status === "fulfilled")).toHaveLength(7);
+    for (const put of puts) if (put.status === "rejected") expect(put.reason).toMatchObject({ code: "TOO_LARGE", outcome: "not-applied" });
+    await lease.revoke();
+    expect((await handle.kv.range({ prefix: "k/" })).count).toBe(0);
+  });
+
+  it("a lease is not ended while it is renewed, and is when its holder is gone, by whoever is there", async () => {
+    const proxy = await Proxy.open(server.address);
+    closers.push(() => proxy.close());
+    const holder = await opened(proxy.address);
+    const witness = await opened(server.address);
+    const lease = await holder.lease("2s");
+    await holder.kv.put("mine", 1, { lease });
+    for (const endMs = performance.now() + 6_000; performance.now() < endMs; ) {
+      expect(await witness.kv.get("mine")).toBeDefined();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    proxy.cut();
+    for (const endMs = performance.now() + 20_000; (await witness.kv.get("mine")) !== undefined; ) {
+      if (lease.held) continue;
+      if (performance.now() > endMs) throw new Error("the lease does not end");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(lease.held).toBe(false);
+  });
+});
+
+it("nobody at home: not applied, within the call's time", async () => {
+  const handle = await connect(`zookeeper://127.0.0.1:${await freePort()}`);
+  closers.push(() => handle.close());
+  const begunMs = performance.now();
+  await expect(handle.kv.put("a", 1, { timeout: "1s" })).rejects.toMatchObject({ outcome: "not-applied" });
+  await expect(handle.kv.get("a", { timeout: "1s" })).rejects.toMatchObject({ outcome: "not-applied" });
+  expect(performance.now() - begunMs).toBeLessThan(5_000);
+});
