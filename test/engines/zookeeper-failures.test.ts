@@ -1,7 +1,12 @@
 /** A handle over a real ZooKeeper while its server dies and connections break. */
+import { once } from "node:events";
+import { connect as connectTcp } from "node:net";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connect, isUnumError } from "../../src/index.ts";
 import type { Unum, ZooKeeperPart } from "../../src/index.ts";
+import { selfSigned } from "../../src/platform/node/self-signed.ts";
 import { freePort } from "../support/ports.ts";
 import { Proxy } from "../support/proxy.ts";
 import { ZooKeeperServer, zookeeperPath } from "../support/zookeeper-server.ts";
@@ -18,23 +23,23 @@ async function opened(address: string, options: Parameters<typeof connect>[1] = 
   return handle;
 }
 
-const keyOf = (number: number): string => `n/${String(number).padStart(6, "0")}`;
-
 /** Writes several at a time until told to stop: what was acknowledged, and what nobody knows of. */
 class Load {
   readonly acknowledged: { readonly key: string; readonly revision: number }[] = [];
   readonly unknown: string[] = [];
   private readonly lanes: Promise<void>[];
+  private readonly prefix: string;
   private next = 0;
   private stopped = false;
 
-  constructor(handle: Handle, lanes: number) {
+  constructor(handle: Handle, lanes: number, prefix: string) {
+    this.prefix = prefix;
     this.lanes = Array.from({ length: lanes }, () => this.run(handle));
   }
 
   private async run(handle: Handle): Promise<void> {
     while (!this.stopped) {
-      const key = keyOf(this.next++);
+      const key = `${this.prefix}${String(this.next++).padStart(6, "0")}`;
       try {
         this.acknowledged.push({ key, revision: (await handle.kv.put(key, key, { timeout: "30s" })).revision });
       } catch (error) {
@@ -68,7 +73,7 @@ async function undisturbed(handle: Handle, disturb: (load: Load) => Promise<void
       if (told.at(-1)?.key === "n/end") return;
     }
   })();
-  const load = new Load(handle, 5);
+  const load = new Load(handle, 5, "n/");
   await disturb(load);
   await load.stop();
   await handle.kv.put("n/end", 1);
@@ -124,6 +129,33 @@ describe.skipIf(zookeeperPath === undefined)("over a real ZooKeeper that breaks"
     });
   });
 
+  it("two writers of the same keys over connections that break: each write is done once", async () => {
+    const proxies = [await Proxy.open(server.address), await Proxy.open(server.address)];
+    for (const proxy of proxies) closers.push(() => proxy.close());
+    const handles = await Promise.all(proxies.map((proxy) => opened(proxy.address)));
+    let acknowledged = 0;
+    let over = false;
+    const lanes = handles.flatMap((handle) =>
+      Array.from({ length: 8 }, async (_, lane) => {
+        for (let at = lane; !over; at++) {
+          await handle.kv.put(`same/${at % 7}`, at, { timeout: "30s" });
+          acknowledged++;
+        }
+      }),
+    );
+    for (let round = 0; round < 24; round++) {
+      const begun = acknowledged;
+      while (acknowledged < begun + 5 + round) await new Promise((resolve) => setTimeout(resolve, 2));
+      proxies[round % 2]?.heal();
+    }
+    over = true;
+    await Promise.all(lanes);
+    for (const handle of handles) {
+      const { entries } = await handle.kv.range({ prefix: "same/" });
+      expect(entries.reduce((sum, { version }) => sum + version, 0)).toBe(acknowledged);
+    }
+  });
+
   it("silence until the session has expired: another session goes on where the first one was", async () => {
     const proxy = await Proxy.open(server.address);
     closers.push(() => proxy.close());
@@ -133,7 +165,6 @@ describe.skipIf(zookeeperPath === undefined)("over a real ZooKeeper that breaks"
     await undisturbed(handle, async (load) => {
       await load.more(20);
       proxy.cut();
-      // More than the history keeps at one time of what the other writes is not needed: it must only differ.
       for (let at = 0; at < 20; at++) await other.kv.put(`other/${at}`, at);
       await new Promise((resolve) => setTimeout(resolve, 13_000));
       proxy.heal();
@@ -231,11 +262,68 @@ describe.skipIf(zookeeperPath === undefined)("over a real ZooKeeper that breaks"
   });
 });
 
+describe.skipIf(zookeeperPath === undefined)("over an ensemble of ZooKeeper's", () => {
+  it("the leader killed, and each other server: nothing acknowledged is lost or done twice, the watch goes on, the lock is kept", async () => {
+    const servers = await ZooKeeperServer.openEnsemble(3);
+    closers.push(() => Promise.all(servers.map((each) => each.close())));
+    const all = servers.map(({ address }) => address).join(",");
+    const handle = await opened(all);
+    // Writes as well, so that transactions meet.
+    const other = await opened(all);
+    const claim = await handle.lock("held").acquire({ ttl: "60s" });
+    const beside = new Load(other, 2, "beside/");
+    await undisturbed(handle, async (load) => {
+      for (const each of servers) {
+        await load.more(20);
+        await each.kill();
+        await load.more(20);
+        await each.start();
+      }
+      await load.more(20);
+    });
+    await beside.stop();
+    const { count } = await handle.kv.range({ prefix: "beside/" }, { limit: 1 });
+    expect(count - beside.acknowledged.length).toBeLessThanOrEqual(beside.unknown.length);
+    expect(count).toBeGreaterThanOrEqual(beside.acknowledged.length);
+    expect(claim.held).toBe(true);
+    await handle.kv.put("fenced", 1, { fence: claim });
+  });
+});
+
+it.skipIf(zookeeperPath === undefined)("TLS: whom the authority did not sign is not spoken to", async () => {
+  const [own, another] = [0, 1].map(() => selfSigned(["localhost", "127.0.0.1"], 1, Date.now()));
+  const single = await ZooKeeperServer.open();
+  closers.push(() => single.close());
+  // The server stands behind something that speaks TLS for it.
+  const [, port = ""] = single.address.split(":");
+  const front = createServer({ cert: own?.certificate, key: own?.key }, (near) => {
+    const far = connectTcp({ host: "127.0.0.1", port: Number(port) });
+    near.pipe(far).pipe(near);
+    for (const [socket, peer] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      socket.on("error", () => peer.destroy());
+      socket.on("close", () => peer.destroy());
+    }
+  });
+  front.listen(0, "127.0.0.1");
+  await once(front, "listening");
+  closers.push(() => front.close());
+  const address = `127.0.0.1:${(front.address() as AddressInfo).port}`;
+  const handle = await opened(address, { tls: { authority: own?.certificate } });
+  await handle.kv.put("a", 1);
+  const wary = await connect(`zookeeper://${address}`, { tls: { authority: another?.certificate } });
+  closers.push(() => wary.close());
+  await expect(wary.kv.get("a", { timeout: "2s" })).rejects.toMatchObject({ outcome: "not-applied" });
+});
+
 it("nobody at home: not applied, within the call's time", async () => {
   const handle = await connect(`zookeeper://127.0.0.1:${await freePort()}`);
   closers.push(() => handle.close());
   const begunMs = performance.now();
   await expect(handle.kv.put("a", 1, { timeout: "1s" })).rejects.toMatchObject({ outcome: "not-applied" });
   await expect(handle.kv.get("a", { timeout: "1s" })).rejects.toMatchObject({ outcome: "not-applied" });
+  await expect(handle.lease("5s", { timeout: "1s" })).rejects.toMatchObject({ outcome: "not-applied" });
   expect(performance.now() - begunMs).toBeLessThan(5_000);
 });

@@ -139,8 +139,9 @@ class ZooKeeperEngine implements Engine {
       case "compact":
         return await this.committer.submit(compaction(command.revision), call);
       case "lease-grant": {
-        const late = (): Error => new UnumError("UNKNOWN_OUTCOME");
-        const granted = await this.within(call, this.leases.grant(command.lease, command.ttlMs), late);
+        const sent = { some: false };
+        const late = (): Error => (sent.some ? new UnumError("UNKNOWN_OUTCOME") : unavailable("no answer in time"));
+        const granted = await this.within(call, this.leases.grant(command.lease, command.ttlMs, sent), late);
         return this.accepted({ kind: "lease", ...granted, remainingMs: granted.ttlMs, keys: [] });
       }
       case "lease-revoke":

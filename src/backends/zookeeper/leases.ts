@@ -157,13 +157,14 @@ export class Leases implements Follower {
     return this.end(lease, undefined, call);
   }
 
-  /** `id` 0n: one is chosen. */
-  async grant(id: bigint, wantedMs: number): Promise<{ readonly lease: bigint; readonly ttlMs: number }> {
+  /** `id` 0n: one is chosen. `sent` tells whether there is anything that may have been done. */
+  async grant(id: bigint, wantedMs: number, sent: { some: boolean }): Promise<{ readonly lease: bigint; readonly ttlMs: number }> {
     const ttlMs = Math.max(limits.leaseSecondsMin * 1000, wantedMs);
     const command = this.store.randomId();
     for (;;) {
       const zk = await this.store.session();
       const lease = id === 0n ? BigInt.asUintN(63, BigInt(`0x${this.store.randomId().slice(0, 16)}`)) | 1n : id;
+      sent.some = true;
       try {
         await zk.create(this.store.layout.lease(lease), encodeLease(ttlMs, command));
         return { lease, ttlMs };

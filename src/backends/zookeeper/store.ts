@@ -30,6 +30,10 @@ const pageSize = 48;
 const pagesMax = 4;
 const replyBytesMax = 64 * 1024 * 1024;
 const pauseMs = 200;
+/** Until somebody has changed what is allowed. */
+const refusedPauseMs = 2_000;
+/** After two thirds of it a silent server is given up. Nothing else hangs on the session: its end costs a new one. */
+const sessionTimeoutMs = 6_000;
 const loadsMax = 20;
 
 /**
@@ -116,6 +120,7 @@ export class Store {
       const zk: ZooKeeper = openZooKeeper(this.environment, {
         ...this.options,
         chroot: "/",
+        sessionTimeoutMs,
         seenZxid: this.seenZxid,
         replyBytesMax,
         onState: (state) => {
@@ -135,8 +140,11 @@ export class Store {
         this.seenZxid = zk.seenZxid;
         await zk.close();
       }
-      if (this.refusal !== undefined) this.opening = this.latch();
-      await this.pause();
+      if (this.refusal === undefined) await this.pause();
+      else {
+        this.opening = this.latch();
+        await this.pause(refusedPauseMs);
+      }
     }
   }
 
@@ -175,6 +183,8 @@ export class Store {
   private async create(zk: ZooKeeper): Promise<void> {
     const { entries, head, history, leases, root, writers } = this.layout;
     const make = async (path: string, data: Uint8Array, acl = this.options.auth === undefined ? openAcl : creatorAcl): Promise<void> => {
+      // Who may not create beside it may still use it.
+      if ((await zk.exists(path)) !== undefined) return;
       try {
         await zk.create(path, data, { acl });
       } catch (error) {
