@@ -180,8 +180,9 @@ describe.skipIf(zookeeperPath === undefined)("over a real ZooKeeper that breaks"
       handles.map((handle, who) => Promise.all(Array.from({ length: 150 }, (_, at) => handle.kv.put(`who/${who}/${at}`, at)))),
     );
     expect(new Set(each.flat().map(({ revision }) => revision)).size).toBe(300);
-    const [first, second] = await Promise.all(
-      handles.map(async (handle) => {
+    // Who comes now reads the nodes; the others have only been told.
+    const [first, second, third] = await Promise.all(
+      [...handles, await opened(server.address)].map(async (handle) => {
         const entries: unknown[] = [];
         for await (const entry of handle.kv.entries({ prefix: "who/" })) entries.push(entry);
         return entries;
@@ -189,6 +190,14 @@ describe.skipIf(zookeeperPath === undefined)("over a real ZooKeeper that breaks"
     );
     expect(first).toHaveLength(300);
     expect(second).toEqual(first);
+    expect(third).toEqual(first);
+  });
+
+  it("who writes one after the other without end, and who writes many at once, starve neither of them", async () => {
+    const loads = [new Load(await opened(server.address), 1, "one/"), new Load(await opened(server.address), 100, "many/")];
+    for (let round = 0; round < 3; round++) await Promise.all(loads.map((load) => load.more(60)));
+    await Promise.all(loads.map((load) => load.stop()));
+    expect(loads.flatMap(({ unknown }) => unknown)).toEqual([]);
   });
 
   it("who comes later reads the same states, those of the past among them, as far as the history goes; what went is COMPACTED", async () => {

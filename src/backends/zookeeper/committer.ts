@@ -41,6 +41,8 @@ const historyBytesMax = 16 * 1024 * 1024;
 const historyRemovedMax = 8;
 /** Transactions whose answers are awaited. After so many a writer stands back for a moment, so that others get their turn. */
 const flightMax = 64;
+/** For so long after others wrote, a writer stands back each time that its transactions have landed. */
+const contendedMs = 5_000;
 /** A multi's number is the version of a node, which has 31 bits. */
 const numberMax = 0x7fff_0000;
 /** A reply leaves so long before nobody waits for it. */
@@ -154,10 +156,13 @@ export class Committer {
     );
   }
 
-  /** About as long as another engine needs to see the last transaction and to send one of its own. */
+  /**
+   * By chance up to twice the time of a transaction: another engine needs about half of one to see what was written and to send its own. Who has
+   * just been answered would else always be first, and the others never.
+   */
   private standBack(): void {
     this.settling = true;
-    void this.store.pause(this.prng.between(1, 2 + Math.min(100, Math.ceil(2 * this.lastMs)))).then(() => {
+    void this.store.pause(this.prng.between(0, 2 + Math.min(100, Math.ceil(2 * this.lastMs)))).then(() => {
       this.settling = false;
       this.sentInTurn = 0;
       this.pump();
@@ -259,6 +264,7 @@ export class Committer {
     pending.resolve({ ok: true, revision, result: plan.result() });
     this.store.advanced();
     if (this.isTroubled) this.landed();
+    else if (this.flights.length === 0 && this.clock.now() - this.store.othersWroteMs < contendedMs) this.standBack();
     else this.pump();
   }
 

@@ -59,12 +59,18 @@ export class Store {
   private running: Promise<void> = Promise.resolve();
   private next: { readonly promise: Promise<void>; sync: boolean } | undefined;
   private retired: string[] = [];
+  private othersMs = Number.NEGATIVE_INFINITY;
 
   constructor(environment: SessionEnvironment, options: StoreOptions) {
     this.environment = environment;
     this.options = options;
     this.layout = new Layout(options.root);
     this.opening = this.latch();
+  }
+
+  /** When a transaction was read that is not known from an answer: another engine's, but for answers that were lost. */
+  get othersWroteMs(): number {
+    return this.othersMs;
   }
 
   get isOver(): boolean {
@@ -245,7 +251,9 @@ export class Store {
       for (const record of records) moved = copy.apply(record) || moved;
     }
     copy.trim(head);
-    if (moved) this.advanced();
+    if (!moved) return;
+    this.othersMs = this.environment.clock.now();
+    this.advanced();
   }
 
   /** Of these numbers those that are kept, without holes, from the first on; empty when the first is not. */
