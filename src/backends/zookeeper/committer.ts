@@ -35,8 +35,8 @@ export interface Intent {
   plan(copy: Copy, ahead: () => readonly Change[]): { readonly write: Plan } | { readonly answer: ReplyResult };
 }
 
-/** The records of history that are kept, and their bytes. */
-export const historyMax = 1_000;
+/** The records of history that are kept, and their bytes: some seconds of many writes, so that a watch outlasts a server that falls silent. */
+const historyMax = 5_000;
 const historyBytesMax = 16 * 1024 * 1024;
 const historyRemovedMax = 8;
 /** Transactions whose answers are awaited. After so many a writer stands back for a moment, so that others get their turn. */
@@ -363,6 +363,7 @@ export class Committer {
   /** Whether to go on trying. Without a session nothing can be decided; a refusal for good is everybody's. */
   private async goesOn(error: unknown): Promise<boolean> {
     if (this.store.isOver) {
+      for (const { pending } of this.again.splice(0)) pending.resolve(unknownOutcome(this.store.copy.revision));
       this.close();
       return false;
     }

@@ -5,7 +5,7 @@ import { formatAddress } from "../../ports/index.ts";
 import type { Address, Stream } from "../../ports/index.ts";
 import type { Command, Operation, OperationResult, Query, Reply, ReplyResult, WatchRequest } from "../../machine/commands/index.ts";
 import type { Engine, EngineCall, EngineWatch, Reading, WatchSink } from "../engine.ts";
-import { digest, isZooKeeperError } from "./client/index.ts";
+import { creatorAcl, digest, isZooKeeperError, openAcl } from "./client/index.ts";
 import { Committer } from "./committer.ts";
 import type { Intent } from "./committer.ts";
 import { bytesOf, everything } from "./copy.ts";
@@ -61,7 +61,9 @@ class ZooKeeperEngine implements Engine {
     this.name = `ZooKeeper at ${endpoints.map(formatAddress).join(",")}${root}`;
     this.clock = clock;
     const auth = credentials === undefined ? undefined : [digest(credentials.user, credentials.password)];
-    this.store = new Store({ clock, dial, logger, prng: prng.fork("store") }, { servers: endpoints, root, auth });
+    // Access lists are not inherited: each node has its own.
+    const acl = auth === undefined ? openAcl : creatorAcl;
+    this.store = new Store({ clock, dial, logger, prng: prng.fork("store") }, { servers: endpoints, root, auth, acl });
     this.committer = new Committer(this.store, clock, prng.fork("committer"));
     this.leases = new Leases(this.store, this.committer, clock, prng.fork("leases"));
     this.store.follow(this.leases);

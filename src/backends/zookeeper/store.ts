@@ -1,6 +1,6 @@
 import { hexEncode } from "../../base/index.ts";
 import type { KeyValue } from "../../machine/commands/index.ts";
-import { creatorAcl, isZooKeeperError, openAcl, openZooKeeper } from "./client/index.ts";
+import { isZooKeeperError, openAcl, openZooKeeper } from "./client/index.ts";
 import type { NodeData, SessionEnvironment, WatchEvent, ZooKeeper, ZooKeeperOptions } from "./client/index.ts";
 import { Copy, settle } from "./copy.ts";
 import { Refused, closed, refusalIn, refusedBy, unavailable } from "./failure.ts";
@@ -188,7 +188,7 @@ export class Store {
   /** The nodes that are always there; `head` last, so that where it is the others are. */
   private async create(zk: ZooKeeper): Promise<void> {
     const { entries, head, history, leases, root, writers } = this.layout;
-    const make = async (path: string, data: Uint8Array, acl = this.options.auth === undefined ? openAcl : creatorAcl): Promise<void> => {
+    const make = async (path: string, data: Uint8Array, acl = this.options.acl): Promise<void> => {
       // Who may not create beside it may still use it.
       if ((await zk.exists(path)) !== undefined) return;
       try {
