@@ -8,7 +8,8 @@ import { connect } from "unum";
 import type { Unum } from "unum";
 import { etcdIsInstalled, leaderPort, startEtcd } from "./etcd.ts";
 import { grpcFrame, protobufField } from "./h2load.ts";
-import { median, startUnum } from "./processes.ts";
+import { spawn } from "node:child_process";
+import { end, median, program, sleep, startUnum } from "./processes.ts";
 
 /** Takes the lock of this name and gives it back. */
 type Turn = (name: string) => Promise<void>;
@@ -107,6 +108,43 @@ async function etcdLock(port: number): Promise<Contestant> {
   };
 }
 
+const ttlMs = 3_000;
+
+/** Milliseconds from the kill of a process that holds a lock until somebody who waits has it. */
+async function killed(unum: Unum<"lock">, endpoint: string): Promise<number> {
+  const name = "bench/killed";
+  const command = [
+    "lock",
+    "--ttl",
+    `${ttlMs}ms`,
+    "--endpoint",
+    endpoint,
+    name,
+    "--",
+    process.execPath,
+    "-e",
+    "setTimeout(() => {}, 60000)",
+  ];
+  const holder = spawn(process.execPath, [program, ...command], { stdio: "ignore" });
+  try {
+    for (let free = await unum.lock(name).tryAcquire(); free !== undefined; free = await unum.lock(name).tryAcquire()) {
+      await free.close();
+      if (holder.exitCode !== null) throw new Error("the holder has ended by itself");
+      await sleep(100);
+    }
+    const waiting = unum.lock(name).acquire();
+    await sleep(500);
+    const killedMs = performance.now();
+    await end(holder);
+    const claim = await waiting;
+    const tookMs = performance.now() - killedMs;
+    await claim.close();
+    return tookMs;
+  } finally {
+    await end(holder).catch(() => undefined);
+  }
+}
+
 export async function lock(rounds: number, seconds: number): Promise<void> {
   const cluster = await startUnum();
   const unum = await connect(cluster.endpoints);
@@ -137,6 +175,11 @@ export async function lock(rounds: number, seconds: number): Promise<void> {
         );
       }
     }
+    const passed: number[] = [];
+    for (let kill = 0; kill < rounds; kill++) passed.push(await killed(unum, cluster.nodes[0]?.address ?? ""));
+    console.log(
+      `holder's process killed ${rounds} times, ttl ${ttlMs} ms: the next has it after ${median(passed).toFixed(0)} ms, at most ${Math.max(...passed).toFixed(0)} ms   [${passed.map((ms) => ms.toFixed(0)).join(" ")}]`,
+    );
   } finally {
     for (const { close } of contestants) await close();
     await etcd?.close();

@@ -60,9 +60,13 @@ function timeFlag(flag: string, text: string | undefined): number | undefined {
   return ms;
 }
 
-/** The program and its arguments; "--" only keeps its options from being ours. */
+/** The program and its arguments; "--" only keeps its options from being ours. Options of ours behind the name would be taken for it. */
 function programOf(words: readonly string[]): readonly string[] {
-  return words[0] === "--" ? words.slice(1) : words;
+  const [first = ""] = words;
+  if (first === "--") return words.slice(1);
+  if (first.startsWith("-"))
+    throw new Mistake(`options stand before the name: "${first}" came after it`, "for example: unum lock --ttl 30s NAME -- ./job.sh");
+  return words;
 }
 
 async function lock(context: CliContext, name: string, given: readonly string[], flags: LockFlags): Promise<ExitCode> {
