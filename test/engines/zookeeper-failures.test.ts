@@ -160,6 +160,21 @@ describe.skipIf(zookeeperPath === undefined)("over a real ZooKeeper that breaks"
     }
   });
 
+  it("a write whose time ends in silence: UNKNOWN_OUTCOME, and there once or not at all; one that waits behind it is not applied", async () => {
+    const proxy = await Proxy.open(server.address);
+    closers.push(() => proxy.close());
+    const handle = await opened(proxy.address);
+    await handle.kv.put("a", 0);
+    proxy.cut();
+    const first = handle.kv.put("a", 1, { timeout: "1s" });
+    const second = handle.kv.put("a", 2, { timeout: "1s" });
+    await expect(first).rejects.toMatchObject({ outcome: "unknown" });
+    await expect(second).rejects.toMatchObject({ outcome: "not-applied" });
+    proxy.heal();
+    await handle.kv.put("b", 1, { timeout: "30s" });
+    expect(await handle.kv.get("a")).toMatchObject({ value: 0, version: 1 });
+  });
+
   it("silence until the session has expired: another session goes on where the first one was", async () => {
     const proxy = await Proxy.open(server.address);
     closers.push(() => proxy.close());
@@ -222,6 +237,20 @@ describe.skipIf(zookeeperPath === undefined)("over a real ZooKeeper that breaks"
       const watch = each.kv.watch({ key: "k" }, { from: lost });
       await expect(watch[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: "COMPACTED" });
     }
+    // While the oldest of the history goes with each write.
+    const load = new Load(handle, 100, "busy/");
+    await load.more(200);
+    const joining = await Promise.all([opened(server.address), opened(server.address)]);
+    for (const each of joining) expect((await each.kv.get("k"))?.value).toBe("now");
+    await load.stop();
+    const [first, ...others] = await Promise.all(
+      [handle, ...joining].map(async (each) => {
+        const entries: unknown[] = [];
+        for await (const entry of each.kv.entries({ prefix: "" })) entries.push(entry);
+        return entries;
+      }),
+    );
+    for (const entries of others) expect(entries).toEqual(first);
   });
 
   it("a user's keys are nobody else's", async () => {

@@ -243,12 +243,12 @@ export class Store {
     while (copy.number < head.number) {
       const from = Math.max(copy.number + 1, head.oldest);
       const records = from > copy.number + 1 ? [] : await this.records(zk, from, Math.min(head.number, from + pageSize * pagesMax - 1));
-      if (records.length === 0) {
+      if (records[0] === undefined) {
         await this.load(zk);
         moved = true;
         break;
       }
-      for (const record of records) moved = copy.apply(record) || moved;
+      for (const record of records) moved = (record !== undefined && copy.apply(record)) || moved;
     }
     copy.trim(head);
     if (!moved) return;
@@ -256,19 +256,16 @@ export class Store {
     this.advanced();
   }
 
-  /** Of these numbers those that are kept, without holes, from the first on; empty when the first is not. */
-  private async records(zk: ZooKeeper, from: number, to: number): Promise<HistoryRecord[]> {
+  /** Undefined: that number is not kept any more. */
+  private async records(zk: ZooKeeper, from: number, to: number): Promise<(HistoryRecord | undefined)[]> {
     const numbers = Array.from({ length: to - from + 1 }, (_, at) => from + at);
     const nodes = await this.read(
       zk,
       numbers.map((number) => this.layout.record(number)),
     );
-    const records: HistoryRecord[] = [];
-    for (const [at, node] of nodes.entries()) {
-      if (node === undefined) break;
-      records.push(decodeRecord(node.data, from + at, revisionOf(node.stat.createdZxid)));
-    }
-    return records;
+    return nodes.map((node, at) =>
+      node === undefined ? undefined : decodeRecord(node.data, from + at, revisionOf(node.stat.createdZxid)),
+    );
   }
 
   private async read(zk: ZooKeeper, paths: readonly string[]): Promise<(Pick<NodeData, "data" | "stat"> | undefined)[]> {
@@ -300,11 +297,14 @@ export class Store {
       );
       const entries = nodes.flatMap((node, at): KeyValue[] => (node === undefined ? [] : [entryOf(keys[at] as string, node)]));
       const head = await this.head(zk);
-      const all = await this.records(zk, head.oldest, head.number);
-      // The oldest went meanwhile, more than is kept was written, or own transactions have moved the copy further.
-      if (all.length < head.number - head.oldest + 1 || head.oldest > begun.number + 1 || head.revision < this.copy.revision) continue;
-      const since = all.filter(({ number }) => number > begun.number);
-      this.copy.reset(settle(entries, since), all, head);
+      const records = await this.records(zk, head.oldest, head.number);
+      // What was removed while the others were read is older than this.
+      const { compactRevision, oldest } = await this.head(zk);
+      const kept = records.filter((record) => record !== undefined && record.number >= oldest) as HistoryRecord[];
+      // More than is kept was written meanwhile, or own transactions have moved the copy further.
+      if (oldest > begun.number + 1 || kept.length < head.number - oldest + 1 || head.revision < this.copy.revision) continue;
+      const since = kept.filter(({ number }) => number > begun.number);
+      this.copy.reset(settle(entries, since), kept, { number: head.number, revision: head.revision, compactRevision });
       this.loaded = true;
       return;
     }
