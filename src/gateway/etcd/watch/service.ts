@@ -116,13 +116,13 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
   }
 
   stopped(watcher: Watcher, compactRevision: number, error: UnumError | undefined): void {
-    this.forget(watcher);
     const header = this.ground.header(this.ground.kv.revision);
     if (compactRevision > 0) {
       if (this.compacted.size < compactedMax) this.compacted.add(watcher.terms.id);
       this.answers.send({ header, watchId: watcher.terms.id, canceled: true, compactRevision: BigInt(compactRevision) });
-      return;
+      return this.forget(watcher);
     }
+    this.forget(watcher);
     this.answers.fail(error === undefined ? etcdErrors.stopped() : this.ground.toStatus(error));
   }
 
@@ -221,12 +221,13 @@ class WatchStream implements Questions<WatchRequest>, WatcherOwner {
       return;
     }
     watcher.close();
-    this.forget(watcher);
     // A client waits for the beginning of what it asked for, also of what it does not want any more.
     if (!watcher.hasBegun) this.answers.send({ header, watchId: id, created: true });
     this.answers.send({ header, watchId: id, canceled: true });
+    this.forget(watcher);
   }
 
+  /** After its end was told: the others may have been waiting for it, and how far they are says nothing of a watch that its client still counts. */
   private forget(watcher: Watcher): void {
     if (this.watchers.delete(watcher.terms.id)) this.house.watches--;
     if (this.asked?.delete(watcher) === true && this.asked.size === 0) this.answerProgress();

@@ -85,6 +85,17 @@ describe("watches that share a feed", () => {
     stream.cancel();
   });
 
+  it("answers progress only once the end of a watch that held it up is told (campaign of fe8955d, beyond 2248)", async () => {
+    const stream = opened();
+    stream.send({ requestUnion: { case: "createRequest", value: { key: bytes("e/"), rangeEnd: bytes("e0"), watchId: 7n } } });
+    await stream.next();
+    // Both are served in one turn: the watch goes while the others' progress waits for it.
+    stream.send({ requestUnion: { case: "progressRequest", value: {} } });
+    stream.send({ requestUnion: { case: "cancelRequest", value: { watchId: 7n } } });
+    expect([await stream.next(), await stream.next()]).toMatchObject([{ watchId: 7n, canceled: true }, { watchId: -1n }]);
+    stream.cancel();
+  });
+
   it("cuts a revision larger than a message only for those that take fragments", async () => {
     const stream = opened();
     const create = { key: bytes("g/"), rangeEnd: bytes("g0") };
