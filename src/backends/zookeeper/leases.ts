@@ -183,8 +183,9 @@ export class Leases implements Follower {
     const path = this.store.layout.lease(lease);
     const node = await zk.get(path);
     if (node === undefined) {
-      await zk.sync(path.slice(0, path.lastIndexOf("/")));
-      if ((await zk.exists(path)) === undefined) throw new UnumError("LEASE_NOT_FOUND");
+      // The server may be behind: asked in a transaction, it is the leader's word.
+      const outcome = await zk.multi([{ kind: "check", path }]);
+      if (!outcome.applied && outcome.code === "NO_NODE") throw new UnumError("LEASE_NOT_FOUND");
       throw unavailable("the server was behind");
     }
     try {
@@ -199,7 +200,7 @@ export class Leases implements Follower {
   async look(lease: bigint): Promise<{ readonly ttlMs: number; readonly remainingMs: number }> {
     const zk = await this.store.session();
     const { layout } = this.store;
-    await zk.sync(layout.leases);
+    await this.store.barrier(zk);
     const node = await zk.get(layout.lease(lease));
     if (node === undefined) throw new Refused("LEASE_NOT_FOUND", `lease ${lease} has ended or never was`, { lease: String(lease) });
     const { ttlMs } = decodeLease(node.data);
@@ -209,7 +210,7 @@ export class Leases implements Follower {
 
   async ids(): Promise<bigint[]> {
     const zk = await this.store.session();
-    await zk.sync(this.store.layout.leases);
+    await this.store.barrier(zk);
     return (await this.list(zk)).sort((a, b) => (a < b ? -1 : 1));
   }
 }

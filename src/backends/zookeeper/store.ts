@@ -216,12 +216,20 @@ export class Store {
       const own = this.next;
       this.next = undefined;
       const zk = await this.session();
-      if (own?.sync === true) await Promise.all([zk.sync(this.layout.head), this.catchUp(zk)]);
+      if (own?.sync === true) await Promise.all([this.barrier(zk), this.catchUp(zk)]);
       else await this.catchUp(zk);
     });
     this.next = { promise, sync };
     this.running = promise.catch(() => undefined);
     return promise;
+  }
+
+  /**
+   * What is read behind it shows all that was acknowledged before, to anyone. A transaction without effect, since `sync` does not promise that: the
+   * leader answers it from what it has applied itself, which may be less than a follower has acknowledged, and without asking whether it still leads.
+   */
+  async barrier(zk: ZooKeeper): Promise<void> {
+    await zk.multi([{ kind: "check", path: this.layout.head }]);
   }
 
   private async head(zk: ZooKeeper): Promise<Head & { readonly number: number; readonly revision: number }> {
