@@ -1,6 +1,6 @@
 /**
- * A lock that nobody disputes, taken and given back: Unum's own, etcd's Lock and Unlock calls, and Unum's handle over that etcd. With
- * one name at a time, and with a hundred at once. All acknowledgements follow a sync on a majority. Rounds are interleaved.
+ * A lock that nobody disputes, taken and given back: Unum's own, etcd's Lock and Unlock calls, and Unum's handle over that etcd and over a
+ * ZooKeeper ensemble. With one name at a time, and with a hundred at once. Every cluster has three members. All acknowledgements follow a sync on a majority. Rounds are interleaved.
  */
 import { connect as connectHttp2 } from "node:http2";
 import type { ClientHttp2Session } from "node:http2";
@@ -9,6 +9,7 @@ import type { Unum } from "unum";
 import { etcdIsInstalled, leaderPort, startEtcd } from "./etcd.ts";
 import { grpcFrame, protobufField } from "./h2load.ts";
 import { spawn } from "node:child_process";
+import { ZooKeeperServer, zookeeperPath } from "../test/support/zookeeper-server.ts";
 import { end, median, program, sleep, startUnum } from "./processes.ts";
 
 /** Takes the lock of this name and gives it back. */
@@ -149,6 +150,7 @@ export async function lock(rounds: number, seconds: number): Promise<void> {
   const cluster = await startUnum();
   const unum = await connect(cluster.endpoints);
   const etcd = etcdIsInstalled() ? await startEtcd() : undefined;
+  const zookeeper = zookeeperPath === undefined ? [] : await ZooKeeperServer.openEnsemble(3, { java: ["-Xmx512m"], tickMs: 2_000 });
   const contestants: Contestant[] = [{ name: "Unum", turn: ours(unum), close: () => unum.close() }];
   try {
     await unum.ready;
@@ -158,6 +160,10 @@ export async function lock(rounds: number, seconds: number): Promise<void> {
       const over = await connect(`etcd://127.0.0.1:${port}`);
       contestants.push({ name: "Unum's handle over etcd", turn: ours(over), close: () => over.close() });
     }
+    if (zookeeper.length > 0) {
+      const over = await connect(`zookeeper://${zookeeper.map(({ address }) => address).join(",")}`);
+      contestants.push({ name: "Unum's handle over ZooKeeper", turn: ours(over), close: () => over.close() });
+    } else console.log("no ZooKeeper with its Java here: it is left out");
     for (const names of [1, 100]) {
       const results = new Map<string, Result[]>(contestants.map(({ name }) => [name, []]));
       for (const { turn } of contestants) await measure(turn, names, seconds / 4);
@@ -167,7 +173,7 @@ export async function lock(rounds: number, seconds: number): Promise<void> {
       for (const [name, all] of results) {
         const of = (take: (result: Result) => number): number => median(all.map(take));
         console.log(
-          `  ${name.padEnd(26)} ${of(({ rate }) => rate)
+          `  ${name.padEnd(28)} ${of(({ rate }) => rate)
             .toFixed(0)
             .padStart(
               6,
@@ -183,6 +189,7 @@ export async function lock(rounds: number, seconds: number): Promise<void> {
   } finally {
     for (const { close } of contestants) await close();
     await etcd?.close();
+    for (const server of zookeeper) await server.close();
     await cluster.close();
   }
 }

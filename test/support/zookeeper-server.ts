@@ -26,22 +26,27 @@ function findServer(): string | undefined {
 }
 
 const readyMs = 40_000;
+const frugal = ["-Xmx192m", "-XX:TieredStopAtLevel=1"];
 
 export interface ZooKeeperServerOptions {
   /** Sessions last from 2 to 20 of them. Default 500. */
   readonly tickMs?: number;
   /** Lines of its configuration. */
   readonly more?: readonly string[];
+  /** Of the virtual machine. Default: little memory and a quick start, for tests. */
+  readonly java?: readonly string[];
 }
 
 export class ZooKeeperServer {
   readonly address: string;
   private readonly folder: string;
   private readonly port: number;
+  private readonly java: readonly string[];
   private child: ChildProcess | undefined;
   private log = "";
 
-  private constructor(port: number, id: number, { more = [], tickMs = 500 }: ZooKeeperServerOptions) {
+  private constructor(port: number, id: number, { java = frugal, more = [], tickMs = 500 }: ZooKeeperServerOptions) {
+    this.java = java;
     this.folder = mkdtempSync(join(tmpdir(), "unum-zookeeper-"));
     this.port = port;
     this.address = `127.0.0.1:${port}`;
@@ -74,12 +79,12 @@ export class ZooKeeperServer {
   }
 
   /** An ensemble that has a leader. */
-  static async openEnsemble(count: number): Promise<readonly ZooKeeperServer[]> {
+  static async openEnsemble(count: number, options: ZooKeeperServerOptions = {}): Promise<readonly ZooKeeperServer[]> {
     const ports: [number, number, number][] = [];
     for (let i = 0; i < count; i++) ports.push([await freePort(), await freePort(), await freePort()]);
     const peers = ports.map(([, peer, election], at) => `server.${at + 1}=127.0.0.1:${peer}:${election}`);
     const more = ["initLimit=20", "syncLimit=8", ...peers];
-    const servers = ports.map(([port], at) => new ZooKeeperServer(port, at + 1, { more }));
+    const servers = ports.map(([port], at) => new ZooKeeperServer(port, at + 1, { ...options, more }));
     try {
       await Promise.all(servers.map((server) => server.start()));
     } catch (error) {
@@ -92,7 +97,7 @@ export class ZooKeeperServer {
   async start(): Promise<void> {
     const child = spawn(
       "java",
-      ["-Xmx192m", "-XX:TieredStopAtLevel=1", "-cp", zookeeperPath ?? "", "org.apache.zookeeper.server.quorum.QuorumPeerMain", "zoo.cfg"],
+      [...this.java, "-cp", zookeeperPath ?? "", "org.apache.zookeeper.server.quorum.QuorumPeerMain", "zoo.cfg"],
       { cwd: this.folder, stdio: ["ignore", "pipe", "pipe"] },
     );
     const keep = (text: string): void => {
